@@ -1,0 +1,42 @@
+"""The ordered record of every decision and every movement of money."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+#: The version of the entries' form; it is written with each of them.
+VERSION: Final = 1
+
+# What an entry can be about. Operations of `reservations` journal under their own names.
+ADMITTED: Final = "admitted"
+REFUSED: Final = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Movement:
+    """What one entry did to one counter, and how the counter stood after it, in the budget's unit."""
+
+    counter: str
+    unit: str
+    spent_change: int
+    reserved_change: int
+    spent: int
+    reserved: int
+    overrun: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One entry of the journal."""
+
+    #: Ordered; given by whoever keeps the journal.
+    id: str
+    kind: str
+    #: Empty for what is not about one call.
+    call_id: str
+    #: By the ledger's clock.
+    at_ms: int
+    #: JSON text.
+    data: str
+    movements: tuple[Movement, ...] = ()

@@ -1,0 +1,1 @@
+"""The ledger: what every budget has spent and reserved, and every movement of it."""

@@ -1,0 +1,125 @@
+"""Names of everything that the ledger keeps: one hash tag per organisation, one counter per window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote, unquote
+
+from policies.budgets import Budget
+from policies.reservations import Charge
+from policies.windows import Calendar, FirstUse, Lifetime, Rolling
+
+FIXED = "fixed"
+ROLLING = "rolling"
+FIRST_USE = "first-use"
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Key names of one organisation.
+
+    The braces are Redis Cluster's hash tag: all keys of an organisation lie in one slot, so that one
+    script may touch them all, and organisations spread over the shards.
+    """
+
+    organization: str
+
+    @property
+    def prefix(self) -> str:
+        """What every key begins with."""
+        return f"bursar:{{{quote(self.organization, safe='')}}}"
+
+    @property
+    def journal(self) -> str:
+        """The stream of journal entries."""
+        return f"{self.prefix}:journal"
+
+    @property
+    def deadlines(self) -> str:
+        """The sorted set of reserved calls by the end of their lease."""
+        return f"{self.prefix}:deadlines"
+
+    @property
+    def counters(self) -> str:
+        """The set of counters that were ever opened and are perhaps still there."""
+        return f"{self.prefix}:counters"
+
+    @property
+    def callers(self) -> str:
+        """The hash of callers' keys by the digest of their secret."""
+        return f"{self.prefix}:keys"
+
+    @property
+    def callers_version(self) -> str:
+        """Counts up whenever a caller's key changes."""
+        return f"{self.prefix}:keys:version"
+
+    def topic(self, name: str) -> str:
+        """Return the hash of values that were journalled last, by name, such as prices."""
+        return f"{self.prefix}:last:{name}"
+
+    def call(self, call_id: str) -> str:
+        """Return the record of one call."""
+        return f"{self.prefix}:call:{call_id}"
+
+    def counter(self, name: str) -> str:
+        """Return the hash that keeps one counter."""
+        return f"{self.prefix}:counter:{name}"
+
+
+def counter_name(budget: Budget, subject: str, window_id: str) -> str:
+    """Return the identity of a counter: budget, subject and window."""
+    return f"{budget.name}:{quote(subject, safe='')}:{window_id}"
+
+
+def counter_parts(name: str) -> tuple[str, str, str]:
+    """Return budget, subject and window of a counter's identity."""
+    budget, subject, window_id = name.split(":", 2)
+    return budget, unquote(subject), window_id
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a budget counts at one moment."""
+
+    counter: str
+    kind: str
+    window_id: str
+    #: Fixed windows: the span [start_ms, end_ms), end 0 for never. Else 0.
+    start_ms: int
+    end_ms: int
+    length_ms: int
+    bucket_ms: int
+
+
+def place(budget: Budget, subject: str, now_ms: int) -> Placement:
+    """Return where a budget counts a call of this subject at this time."""
+    match budget.window:
+        case Calendar() | Lifetime() as window:
+            span = window.span(now_ms)
+            name = counter_name(budget, subject, span.id)
+            return Placement(name, FIXED, span.id, span.start_ms, span.end_ms or 0, 0, 0)
+        case Rolling() as window:
+            name = counter_name(budget, subject, window.id)
+            return Placement(name, ROLLING, window.id, 0, 0, window.length_ms, window.bucket_ms)
+        case FirstUse() as window:
+            name = counter_name(budget, subject, window.id)
+            return Placement(name, FIRST_USE, window.id, 0, 0, window.length_ms, 0)
+
+
+def charge_of(
+    budget: Budget, subject: str, placement: Placement, *, slot: int, held: int, bound: int
+) -> Charge:
+    """Return the charge that a reservation makes at a place."""
+    return Charge(
+        budget=budget.name,
+        subject=subject,
+        unit=budget.unit,
+        counter=placement.counter,
+        kind=placement.kind,
+        length_ms=placement.end_ms if placement.kind == FIXED else placement.length_ms,
+        bucket_ms=placement.bucket_ms,
+        slot=slot,
+        held=held,
+        bound=bound,
+    )

@@ -1,0 +1,90 @@
+-- Move a call's money from one state to the next and correct every counter that it is charged to.
+-- Which moves are legal is said by the caller, from the one table in policies/reservations.py.
+-- KEYS  1: the call's record   2: deadlines   3: journal   4..: the call's counters, as in its record
+-- ARGV  1: call id   2: operation   3: the state it leads to   4: states it may start from, by commas
+--       5: how long to keep the record after it, in ms (0: as before)   6: outcome (JSON)
+--       7..: what each budget is charged from now on, in its unit; `held`: as reserved; `kept`: as it is
+-- Returns  { result, state, now in ms, closed,  then per budget: spent, reserved, overrun }
+--   moved     it took place; closed counts the budgets whose window is over, journalled on no counter
+--   repeated  the call is in that state already; nothing changed
+--   illegal   the call's state allows no such operation; nothing changed
+--   unknown   there is no record of the call; nothing changed, but a release leaves a mark, so that a
+--             reservation that is still on its way finds it
+-- Example: held 5, settled at 3: reserved - 5, spent + 3; a receipt of 4 later: spent + 1.
+local FIXED_KEYS, FIXED_ARGV = 3, 6
+local budgets = #KEYS - FIXED_KEYS
+assert(#ARGV == FIXED_ARGV + budgets, "one amount per budget")
+
+local call_id, operation, target = ARGV[1], ARGV[2], ARGV[3]
+local keep_ms, outcome = tonumber(ARGV[5]), ARGV[6]
+local now = clock_ms()
+local record = redis.call("HMGET", KEYS[1], "state", "charges", "held", "bound", "slots", "charged")
+local state = record[1]
+
+if not state then
+  if operation == "release" then
+    redis.call("HSET", KEYS[1], "state", target, "at", text(now), "data", "{}", "charges", "[]",
+      "held", "", "bound", "", "slots", "", "charged", "", "outcome", outcome)
+    redis.call("PEXPIRE", KEYS[1], text(keep_ms))
+  end
+  return { "unknown", "", now, 0 }
+end
+if state == target then return { "repeated", state, now, 0 } end
+local legal = false
+for _, source in ipairs(split(ARGV[4])) do legal = legal or source == state end
+if not legal then return { "illegal", state, now, 0 } end
+
+local charges = cjson.decode(record[2])
+assert(#charges == budgets, "the counters of the call's record, all of them")
+local held, bound, slots = split(record[3]), split(record[4]), split(record[5])
+local charged = split(record[6] or "")
+
+-- Whether the part of the window that the call was booked in still counts.
+local function alive(key, kind, slot, length_ms, bucket_ms)
+  if kind == "rolling" then return slot >= evict(key, now, length_ms, bucket_ms) end
+  if kind == "first-use" then return tonumber(redis.call("HGET", key, "start") or 0) == slot end
+  return redis.call("EXISTS", key) == 1
+end
+
+local function beyond(amount, reserved) return math.max(0, amount - reserved) end
+
+local answer, moves, after, closed = { "moved", target, now, 0 }, {}, {}, 0
+for position, charge in ipairs(charges) do
+  local key, name, unit, kind = KEYS[FIXED_KEYS + position], charge[1], charge[4], charge[5]
+  local slot = tonumber(slots[position])
+  local reserved_was = state == "reserved" and tonumber(held[position]) or 0
+  local excess_was = state == "reserved" and tonumber(bound[position]) - tonumber(held[position]) or 0
+  local old = tonumber(charged[position] or 0)
+  local new = ARGV[FIXED_ARGV + position]
+  if new == "held" then new = tonumber(held[position]) elseif new == "kept" then new = old else new = tonumber(new) end
+  local change = new - old
+  local over = beyond(new, tonumber(held[position])) - beyond(old, tonumber(held[position]))
+  local counts = alive(key, kind, slot, tonumber(charge[6]), tonumber(charge[7]))
+  if counts or (kind == "rolling" and redis.call("EXISTS", key) == 1) then
+    if reserved_was > 0 then redis.call("HINCRBY", key, "reserved", text(-reserved_was)) end
+    if excess_was > 0 then redis.call("HINCRBY", key, "excess", text(-excess_was)) end
+  end
+  if counts then
+    if change ~= 0 then redis.call("HINCRBY", key, "spent", text(change)) end
+    if over ~= 0 then redis.call("HINCRBY", key, "overrun", text(over)) end
+    if kind == "rolling" and change ~= 0 then
+      redis.call("HINCRBY", key, "s" .. text(slot), text(change))
+      local oldest = redis.call("HGET", key, "oldest")
+      if not oldest or slot < tonumber(oldest) then redis.call("HSET", key, "oldest", text(slot)) end
+    end
+  else
+    closed = closed + 1
+  end
+  after[position] = text(new)
+  local spent, reserved, _, overrun = read(key)
+  moves[position] = movement(name, unit, counts and change or 0, -reserved_was, spent, reserved, overrun)
+  answer[#answer + 1] = spent
+  answer[#answer + 1] = reserved
+  answer[#answer + 1] = overrun
+end
+answer[4] = closed
+redis.call("HSET", KEYS[1], "state", target, "charged", table.concat(after, ","), "outcome", outcome)
+if keep_ms > 0 then redis.call("PEXPIRE", KEYS[1], text(keep_ms)) end
+if state == "reserved" then redis.call("ZREM", KEYS[2], call_id) end
+journal(KEYS[3], operation, call_id, now, outcome, moves)
+return answer

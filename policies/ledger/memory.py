@@ -1,0 +1,431 @@
+"""The ledger as a specification that runs: plain dicts, one process, nothing shared. Tests compare with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from policies import journal as journal_kinds
+from policies.budgets import Budget
+from policies.clock import Clock
+from policies.decisions import Admitted, Decision, Duplicate, Moved, Refused, Standing
+from policies.errors import IllegalTransition, UnknownCall
+from policies.journal import Entry, Movement
+from policies.ledger.interface import Admission, Ask, CallRecord, reservation_amounts
+from policies.ledger.keys import (
+    FIRST_USE,
+    ROLLING,
+    Placement,
+    charge_of,
+    counter_parts,
+    place,
+)
+from policies.ledger.standings import standing_of
+from policies.reservations import DONE, Charge, Operation, Reservation, State, sources
+from policies.units import Amounts
+
+LEASE_MS: Final = 60_000
+
+
+@dataclass(slots=True)
+class Counter:
+    """What one counter has come to, in the budget's unit."""
+
+    spent: int = 0
+    reserved: int = 0
+    #: Bounds above what is reserved, of calls in flight.
+    excess: int = 0
+    overrun: int = 0
+    #: First-use windows: when the present one began; 0: it was never used.
+    start_ms: int = 0
+    #: Rolling windows: spent by sub-bucket.
+    buckets: dict[int, int] = field(default_factory=dict)
+
+    def evict(self, now_ms: int, length_ms: int, bucket_ms: int) -> int:
+        """Take out what is wholly older than a rolling window; return the oldest bucket that counts."""
+        live = (now_ms - length_ms) // bucket_ms
+        for bucket in [bucket for bucket in self.buckets if bucket < live]:
+            self.spent -= self.buckets.pop(bucket)
+        return live
+
+    def rotate(self, now_ms: int, length_ms: int) -> None:
+        """Begin a first-use window anew when the one before is over."""
+        if self.start_ms == 0 or now_ms >= self.start_ms + length_ms:
+            self.start_ms = now_ms
+            self.spent = self.reserved = self.excess = self.overrun = 0
+
+
+@dataclass(slots=True)
+class _Call:
+    state: State
+    reservation: Reservation
+    charged: list[int]
+    data: str
+    outcome: str = ""
+    generation_ids: tuple[str, ...] = ()
+    deadline_ms: int = 0
+
+
+class MemoryLedger:
+    """A `Ledger` in plain dicts."""
+
+    def __init__(self, clock: Clock, *, lease_ms: int = LEASE_MS) -> None:
+        self._clock = clock
+        self._lease_ms = lease_ms
+        self._counters: dict[str, Counter] = {}
+        self._calls: dict[str, _Call] = {}
+        self._journal: list[Entry] = []
+        self._last: dict[tuple[str, str], str] = {}
+        self.keys_version = 0
+
+    def now_ms(self) -> int:
+        """Return the ledger's own time."""
+        return self._clock.now_ms()
+
+    # Reserving…
+
+    async def reserve(
+        self, call_id: str, asks: Sequence[Ask], *, data: str, admission: Admission
+    ) -> Decision:
+        """Hold what a call asks of every budget, or of none of them, for one lease."""
+        now_ms = self.now_ms()
+        places = [place(ask.budget, ask.subject, now_ms) for ask in asks]
+        counters = [self._open(placement, now_ms) for placement in places]
+        known = self._calls.get(call_id)
+        if known is not None:
+            if known.state is not State.RESERVED:
+                return Duplicate(state=known.state)
+            return self._admitted(known.reservation, asks, places, counters)
+        short = [_is_short(ask, counter) for ask, counter in zip(asks, counters, strict=True)]
+        enforced = [at for at, ask in enumerate(asks) if short[at] and ask.budget.mode == "enforce"]
+        if enforced and admission is not Admission.FORCE:
+            if admission is Admission.DECIDE:
+                moves = [
+                    _movement(ask, p, c) for ask, p, c in zip(asks, places, counters, strict=True)
+                ]
+                self._write(journal_kinds.REFUSED, call_id, data, moves)
+            return self._refused(enforced[0], asks, places, counters)
+        reservation = self._hold(call_id, asks, places, counters, data=data, admission=admission)
+        would_refuse = tuple(
+            ask.budget.name
+            for at, ask in enumerate(asks)
+            if short[at] and ask.budget.mode != "enforce"
+        )
+        return self._admitted(reservation, asks, places, counters, would_refuse)
+
+    def _hold(
+        self,
+        call_id: str,
+        asks: Sequence[Ask],
+        places: Sequence[Placement],
+        counters: Sequence[Counter],
+        *,
+        data: str,
+        admission: Admission,
+    ) -> Reservation:
+        now_ms = self.now_ms()
+        charges, moves = [], []
+        for ask, placement, counter in zip(asks, places, counters, strict=True):
+            self._counters[placement.counter] = counter
+            counter.reserved += ask.held
+            counter.excess += max(0, ask.bound - ask.held)
+            above = counter.spent + counter.reserved - ask.budget.limit - counter.overrun
+            if admission is Admission.FORCE and ask.budget.mode == "enforce" and above > 0:
+                counter.overrun += above
+            slot = _slot(placement, counter, now_ms)
+            charges.append(
+                charge_of(
+                    ask.budget, ask.subject, placement, slot=slot, held=ask.held, bound=ask.bound
+                )
+            )
+            moves.append(_movement(ask, placement, counter, reserved_change=ask.held))
+        reservation = Reservation(call_id=call_id, at_ms=now_ms, charges=tuple(charges))
+        self._calls[call_id] = _Call(
+            state=State.RESERVED,
+            reservation=reservation,
+            charged=[0] * len(charges),
+            data=data,
+            deadline_ms=now_ms + self._lease_ms,
+        )
+        self._write(journal_kinds.ADMITTED, call_id, data, moves)
+        return reservation
+
+    def _admitted(
+        self,
+        reservation: Reservation,
+        asks: Sequence[Ask],
+        places: Sequence[Placement],
+        counters: Sequence[Counter],
+        would_refuse: tuple[str, ...] = (),
+    ) -> Admitted:
+        return Admitted(
+            reservation=reservation,
+            standings=_standings(asks, places, counters),
+            would_refuse=would_refuse,
+            keys_version=self.keys_version,
+        )
+
+    def _refused(
+        self,
+        position: int,
+        asks: Sequence[Ask],
+        places: Sequence[Placement],
+        counters: Sequence[Counter],
+    ) -> Refused:
+        standings = _standings(asks, places, counters)
+        return Refused(
+            standing=standings[position],
+            asked=asks[position].held,
+            standings=standings,
+            retry_at_ms=_retry_at(asks[position], places[position], counters[position]),
+            keys_version=self.keys_version,
+        )
+
+    # Moving…
+
+    async def settle(self, reservation: Reservation, amounts: Amounts, *, outcome: str) -> Moved:
+        """Replace the reservation by what was metered."""
+        return self._move(
+            Operation.SETTLE, reservation, list(reservation_amounts(reservation, amounts)), outcome
+        )
+
+    async def release(self, reservation: Reservation, *, outcome: str) -> Moved:
+        """Let the reservation go: the call never reached the provider, or was refused unbilled."""
+        if reservation.call_id not in self._calls:
+            nothing = Reservation(call_id=reservation.call_id, at_ms=self.now_ms(), charges=())
+            self._calls[reservation.call_id] = _Call(
+                state=State.RELEASED, reservation=nothing, charged=[], data="{}", outcome=outcome
+            )
+            return Moved(state=State.RELEASED, changed=False)
+        return self._move(Operation.RELEASE, reservation, [0] * len(reservation.charges), outcome)
+
+    async def expire(self, reservation: Reservation) -> Moved:
+        """Charge the call as it was reserved: its worker is gone."""
+        held = [charge.held for charge in reservation.charges]
+        return self._move(Operation.EXPIRE, reservation, held, "{}")
+
+    async def receipt(self, reservation: Reservation, amounts: Amounts, *, outcome: str) -> Moved:
+        """Correct the charge to what the provider billed, in the window of the call."""
+        return self._move(
+            Operation.RECEIPT, reservation, list(reservation_amounts(reservation, amounts)), outcome
+        )
+
+    async def give_up(self, reservation: Reservation, *, outcome: str) -> Moved:
+        """Mark that no receipt came in time: the metered amount stands."""
+        call = self._calls.get(reservation.call_id)
+        kept = list(call.charged) if call is not None else []
+        return self._move(Operation.GIVE_UP, reservation, kept, outcome)
+
+    def _move(
+        self, operation: Operation, reservation: Reservation, charged: list[int], outcome: str
+    ) -> Moved:
+        call = self._calls.get(reservation.call_id)
+        if call is None:
+            raise UnknownCall(reservation.call_id)
+        target = DONE[operation]
+        if call.state is target:
+            return Moved(state=target, changed=False)
+        if call.state not in sources(operation):
+            raise IllegalTransition(reservation.call_id, call.state, operation)
+        moves: list[Movement] = []
+        closed = sum(
+            self._charge(call, at, charge, charged[at], moves)
+            for at, charge in enumerate(call.reservation.charges)
+        )
+        call.state, call.charged, call.outcome = target, charged, outcome
+        self._write(operation.value, reservation.call_id, outcome, moves)
+        return Moved(state=target, changed=True, prior_period=closed)
+
+    def _charge(self, call: _Call, at: int, charge: Charge, new: int, moves: list[Movement]) -> int:
+        """Correct one counter; return 1 when the window that the call was booked in is over."""
+        old = call.charged[at]
+        pending = call.state is State.RESERVED
+        counter = self._counters[charge.counter]
+        counts = True
+        if charge.kind == ROLLING:
+            counts = charge.slot >= counter.evict(self.now_ms(), charge.length_ms, charge.bucket_ms)
+        elif charge.kind == FIRST_USE:
+            counts = counter.start_ms == charge.slot
+        if pending and (counts or charge.kind == ROLLING):
+            counter.reserved -= charge.held
+            counter.excess -= max(0, charge.bound - charge.held)
+        if counts:
+            counter.spent += new - old
+            counter.overrun += max(0, new - charge.held) - max(0, old - charge.held)
+            if charge.kind == ROLLING and new != old:
+                counter.buckets[charge.slot] = counter.buckets.get(charge.slot, 0) + new - old
+        moves.append(
+            Movement(
+                counter=charge.counter,
+                unit=charge.unit,
+                spent_change=new - old if counts else 0,
+                reserved_change=-charge.held if pending else 0,
+                spent=counter.spent,
+                reserved=counter.reserved,
+                overrun=counter.overrun,
+            )
+        )
+        return 0 if counts else 1
+
+    # Leases…
+
+    async def note_generation(self, call_id: str, generation_ids: Sequence[str]) -> None:
+        """Remember under which ids the provider may know a call."""
+        if call_id in self._calls:
+            self._calls[call_id].generation_ids = tuple(generation_ids)
+
+    async def extend(self, call_ids: Sequence[str]) -> int:
+        """Begin the lease of these calls anew; return how many of them are still reserved."""
+        still = [self._calls[i] for i in call_ids if i in self._calls]
+        still = [call for call in still if call.state is State.RESERVED]
+        for call in still:
+            call.deadline_ms = self.now_ms() + self._lease_ms
+        return len(still)
+
+    async def overdue(self, count_max: int) -> list[str]:
+        """Return ids of calls whose lease has run out, oldest first."""
+        late = [
+            (call.deadline_ms, call_id)
+            for call_id, call in self._calls.items()
+            if call.state is State.RESERVED and call.deadline_ms <= self.now_ms()
+        ]
+        return [call_id for _, call_id in sorted(late)[:count_max]]
+
+    # Reading…
+
+    async def find(self, call_id: str) -> CallRecord | None:
+        """Return what the ledger keeps of a call."""
+        call = self._calls.get(call_id)
+        if call is None:
+            return None
+        return CallRecord(
+            state=call.state,
+            reservation=call.reservation,
+            charged=tuple(call.charged) if call.state is not State.RESERVED else (),
+            data=call.data,
+            outcome=call.outcome,
+            generation_ids=call.generation_ids,
+        )
+
+    async def standings(self, asks: Sequence[Ask]) -> tuple[Standing, ...]:
+        """Return how these budgets stand; changes nothing."""
+        now_ms = self.now_ms()
+        places = [place(ask.budget, ask.subject, now_ms) for ask in asks]
+        return _standings(asks, places, [self._peek(placement, now_ms) for placement in places])
+
+    async def subjects(self, budget: Budget) -> list[str]:
+        """Return the subjects for which a budget has a counter in its present window."""
+        window_id = place(budget, "", self.now_ms()).window_id
+        parts = (counter_parts(name) for name in self._counters)
+        return sorted(s for name, s, window in parts if (name, window) == (budget.name, window_id))
+
+    async def journal_once(
+        self, topic: str, name: str, value: str, *, kind: str, data: str
+    ) -> bool:
+        """Journal that a named value changed, unless it is the value that was journalled last."""
+        if self._last.get((topic, name)) == value:
+            return False
+        self._last[topic, name] = value
+        self._write(kind, "", data, [])
+        return True
+
+    async def journal(self, *, after: str = "-", count_max: int = 100) -> Sequence[Entry]:
+        """Return journal entries in order, behind the given id (`-`: from the beginning)."""
+        begin = 0 if after == "-" else int(after)
+        return self._journal[begin : begin + count_max]
+
+    def _write(self, kind: str, call_id: str, data: str, moves: Sequence[Movement]) -> None:
+        json.loads(data)  # What is journalled is JSON; the oracle says so early.
+        entry_id = str(len(self._journal) + 1)
+        self._journal.append(
+            Entry(
+                id=entry_id,
+                kind=kind,
+                call_id=call_id,
+                at_ms=self.now_ms(),
+                data=data,
+                movements=tuple(moves),
+            )
+        )
+
+    def _open(self, placement: Placement, now_ms: int) -> Counter:
+        counter = self._counters.get(placement.counter)
+        if counter is None:
+            counter = Counter()
+            # A counter that only a refusal looked at need not be kept, but a first-use window has begun.
+            if placement.kind == FIRST_USE:
+                self._counters[placement.counter] = counter
+        if placement.kind == ROLLING:
+            counter.evict(now_ms, placement.length_ms, placement.bucket_ms)
+        elif placement.kind == FIRST_USE:
+            counter.rotate(now_ms, placement.length_ms)
+        return counter
+
+    def _peek(self, placement: Placement, now_ms: int) -> Counter:
+        counter = self._counters.get(placement.counter, Counter())
+        over = placement.kind == FIRST_USE and now_ms >= counter.start_ms + placement.length_ms
+        if over:
+            return Counter()
+        if placement.kind == ROLLING:
+            counter.evict(now_ms, placement.length_ms, placement.bucket_ms)
+        return counter
+
+
+def _is_short(ask: Ask, counter: Counter) -> bool:
+    """Tell whether a budget has no room; a call that asks for nothing passes one that is used up."""
+    if ask.held == 0 and ask.bound == 0:
+        return False
+    counted = counter.spent + counter.reserved
+    return (
+        counted + ask.held > ask.budget.limit
+        or counted + counter.excess + ask.bound > ask.budget.limit + ask.budget.overrun_max
+    )
+
+
+def _retry_at(ask: Ask, placement: Placement, counter: Counter) -> int | None:
+    if placement.kind != ROLLING:
+        return None
+    missing = counter.spent + counter.reserved + ask.held - ask.budget.limit
+    for bucket in sorted(counter.buckets):
+        missing -= counter.buckets[bucket]
+        if missing <= 0:
+            return (bucket + 1) * placement.bucket_ms + placement.length_ms
+    return None
+
+
+def _slot(placement: Placement, counter: Counter, now_ms: int) -> int:
+    if placement.kind == ROLLING:
+        return now_ms // placement.bucket_ms
+    return counter.start_ms if placement.kind == FIRST_USE else 0
+
+
+def _movement(
+    ask: Ask, placement: Placement, counter: Counter, *, reserved_change: int = 0
+) -> Movement:
+    return Movement(
+        counter=placement.counter,
+        unit=ask.budget.unit,
+        spent_change=0,
+        reserved_change=reserved_change,
+        spent=counter.spent,
+        reserved=counter.reserved,
+        overrun=counter.overrun,
+    )
+
+
+def _standings(
+    asks: Sequence[Ask], places: Sequence[Placement], counters: Sequence[Counter]
+) -> tuple[Standing, ...]:
+    return tuple(
+        standing_of(
+            ask,
+            placement,
+            spent=c.spent,
+            reserved=c.reserved,
+            overrun=c.overrun,
+            slot_ms=c.start_ms,
+        )
+        for ask, placement, c in zip(asks, places, counters, strict=True)
+    )

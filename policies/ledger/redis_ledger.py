@@ -1,0 +1,416 @@
+"""The ledger in Redis: each operation is one script, one round trip, with its journal entry inside."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from policies.clock import Clock
+from policies.budgets import Budget
+from policies.decisions import Admitted, Decision, Duplicate, Moved, Refused, Standing
+from policies.errors import IllegalTransition, LedgerUnavailable, UnknownCall
+from policies.journal import Entry, Movement
+from policies.ledger.connection import Commands, RedisRefused, Reply
+from policies.ledger.interface import Admission, Ask, CallRecord, reservation_amounts
+from policies.ledger.keys import FIXED, Keys, Placement, charge_of, counter_parts, place
+from policies.ledger.scripts import Script, script
+from policies.ledger.standings import standing_of
+from policies.reservations import DONE, Charge, Operation, Reservation, State, sources
+from policies.units import Amounts
+
+LEASE_MS: Final = 60_000
+# Longer than receipts are looked for (a day), and than a write-ahead file may wait for its worker.
+RECORD_KEPT_MS: Final = 3 * 86_400_000
+# A window may pass between computing it and Redis' reading of the clock; twice in a row is a fault.
+WINDOW_TRIES_MAX: Final = 3
+_SOURCES: Final = {operation: ",".join(sources(operation)) for operation in Operation}
+
+
+class RedisLedger:
+    """A `Ledger` in one Redis, or in one slot of a Redis Cluster."""
+
+    def __init__(
+        self,
+        commands: Commands,
+        organization: str,
+        clock: Clock,
+        *,
+        lease_ms: int = LEASE_MS,
+        scripts: Callable[[str], Script] = script,
+    ) -> None:
+        self._commands = commands
+        self._clock = clock
+        self._lease_ms = lease_ms
+        self._scripts = scripts
+        self._keys = Keys(organization)
+        #: Redis' clock minus ours, as of the last answer.
+        self._offset_ms = 0
+
+    @property
+    def keys(self) -> Keys:
+        """Names of the organisation's keys."""
+        return self._keys
+
+    def now_ms(self) -> int:
+        """Return the time by Redis' clock, as far as the last answer told."""
+        return self._clock.now_ms() + self._offset_ms
+
+    # Reserving…
+
+    async def reserve(
+        self, call_id: str, asks: Sequence[Ask], *, data: str, admission: Admission
+    ) -> Decision:
+        """Hold what a call asks of every budget, or of none of them, for one lease."""
+        for _ in range(WINDOW_TRIES_MAX):
+            now_ms = self.now_ms()
+            places = [place(ask.budget, ask.subject, now_ms) for ask in asks]
+            reply = await self._run(
+                "reserve",
+                self._reserve_keys(call_id, places),
+                self._reserve_arguments(call_id, asks, places, data=data, admission=admission),
+            )
+            self._learn_time(int(reply[1]))
+            if reply[0] != b"passed":
+                return _decision(call_id, asks, places, reply)
+        raise LedgerUnavailable(
+            "the windows of this call passed while it was reserved, three times"
+        )
+
+    def _reserve_keys(self, call_id: str, places: Sequence[Placement]) -> list[str]:
+        keys = self._keys
+        return [
+            keys.call(call_id),
+            keys.deadlines,
+            keys.journal,
+            keys.callers_version,
+            keys.counters,
+            *(keys.counter(placement.counter) for placement in places),
+        ]
+
+    def _reserve_arguments(
+        self,
+        call_id: str,
+        asks: Sequence[Ask],
+        places: Sequence[Placement],
+        *,
+        data: str,
+        admission: Admission,
+    ) -> list[bytes | str | int]:
+        charges = []
+        arguments: list[bytes | str | int] = [call_id, admission.value, self._lease_ms, data, ""]
+        for ask, at in zip(asks, places, strict=True):
+            budget = ask.budget
+            span = (at.start_ms, at.end_ms) if at.kind == FIXED else (at.length_ms, at.bucket_ms)
+            length_ms = at.end_ms if at.kind == FIXED else at.length_ms
+            charges.append(
+                [
+                    at.counter,
+                    budget.name,
+                    ask.subject,
+                    budget.unit,
+                    at.kind,
+                    str(length_ms),
+                    str(at.bucket_ms),
+                ]
+            )
+            arguments += (
+                at.kind,
+                budget.mode,
+                budget.limit,
+                ask.held,
+                ask.bound,
+                budget.overrun_max,
+            )
+            arguments += span
+        arguments[4] = json.dumps(charges, separators=(",", ":"))
+        return arguments
+
+    # Moving…
+
+    async def settle(self, reservation: Reservation, amounts: Amounts, *, outcome: str) -> Moved:
+        """Replace the reservation by what was metered."""
+        charged = list(reservation_amounts(reservation, amounts))
+        return await self._move(Operation.SETTLE, reservation, charged, outcome)
+
+    async def release(self, reservation: Reservation, *, outcome: str) -> Moved:
+        """Let the reservation go: the call never reached the provider, or was refused unbilled."""
+        try:
+            nothing = [0] * len(reservation.charges)
+            return await self._move(Operation.RELEASE, reservation, nothing, outcome)
+        except UnknownCall:
+            return Moved(state=State.RELEASED, changed=False)
+
+    async def expire(self, reservation: Reservation) -> Moved:
+        """Charge the call as it was reserved: its worker is gone."""
+        held: list[int | str] = ["held"] * len(reservation.charges)
+        return await self._move(Operation.EXPIRE, reservation, held, "{}")
+
+    async def receipt(self, reservation: Reservation, amounts: Amounts, *, outcome: str) -> Moved:
+        """Correct the charge to what the provider billed, in the window of the call."""
+        charged = list(reservation_amounts(reservation, amounts))
+        return await self._move(Operation.RECEIPT, reservation, charged, outcome)
+
+    async def give_up(self, reservation: Reservation, *, outcome: str) -> Moved:
+        """Mark that no receipt came in time: the metered amount stands."""
+        kept: list[int | str] = ["kept"] * len(reservation.charges)
+        return await self._move(Operation.GIVE_UP, reservation, kept, outcome)
+
+    async def _move(
+        self,
+        operation: Operation,
+        reservation: Reservation,
+        charged: Sequence[int | str],
+        outcome: str,
+    ) -> Moved:
+        keys, target = self._keys, DONE[operation]
+        reply = await self._run(
+            "move",
+            [
+                keys.call(reservation.call_id),
+                keys.deadlines,
+                keys.journal,
+                *(keys.counter(charge.counter) for charge in reservation.charges),
+            ],
+            [
+                reservation.call_id,
+                operation.value,
+                target.value,
+                _SOURCES[operation],
+                RECORD_KEPT_MS,
+                outcome,
+                *charged,
+            ],
+        )
+        self._learn_time(int(reply[2]))
+        match reply[0]:
+            case b"moved":
+                return Moved(state=target, changed=True, prior_period=int(reply[3]))
+            case b"repeated":
+                return Moved(state=target, changed=False)
+            case b"unknown":
+                raise UnknownCall(reservation.call_id)
+            case _:
+                raise IllegalTransition(reservation.call_id, State(reply[1].decode()), operation)
+
+    # Leases…
+
+    async def note_generation(self, call_id: str, generation_ids: Sequence[str]) -> None:
+        """Remember under which ids the provider may know a call."""
+        ids = json.dumps(list(generation_ids), separators=(",", ":"))
+        await self._run("note", [self._keys.call(call_id)], [ids])
+
+    async def extend(self, call_ids: Sequence[str]) -> int:
+        """Begin the lease of these calls anew; return how many of them are still reserved."""
+        return int(await self._run("extend", [self._keys.deadlines], [self._lease_ms, *call_ids]))
+
+    async def overdue(self, count_max: int) -> list[str]:
+        """Return ids of calls whose lease has run out, oldest first."""
+        reply = await self._run("overdue", [self._keys.deadlines], [count_max])
+        return [call_id.decode() for call_id in reply]
+
+    # Reading…
+
+    async def find(self, call_id: str) -> CallRecord | None:
+        """Return what the ledger keeps of a call."""
+        fields = (
+            "state",
+            "at",
+            "charges",
+            "held",
+            "bound",
+            "slots",
+            "charged",
+            "data",
+            "outcome",
+            "ids",
+        )
+        reply = await self._commands.execute("HMGET", self._keys.call(call_id), *fields)
+        if reply[0] is None:
+            return None
+        record = {name: (value or b"").decode() for name, value in zip(fields, reply, strict=True)}
+        return CallRecord(
+            state=State(record["state"]),
+            reservation=Reservation(
+                call_id=call_id, at_ms=int(record["at"]), charges=_charges_of(record)
+            ),
+            charged=tuple(_integers(record["charged"])),
+            data=record["data"],
+            outcome=record["outcome"],
+            generation_ids=tuple(json.loads(record["ids"] or "[]")),
+        )
+
+    async def standings(self, asks: Sequence[Ask]) -> tuple[Standing, ...]:
+        """Return how these budgets stand."""
+        if not asks:
+            return ()
+        places = [place(ask.budget, ask.subject, self.now_ms()) for ask in asks]
+        arguments: list[bytes | str | int] = []
+        for at in places:
+            arguments += (at.kind, at.length_ms, at.bucket_ms)
+        reply = await self._run(
+            "stand", [self._keys.counter(at.counter) for at in places], arguments
+        )
+        self._learn_time(int(reply[0]))
+        return _standings(asks, places, reply[1:])
+
+    async def subjects(self, budget: Budget) -> list[str]:
+        """Return the subjects for which a budget has a counter in its present window."""
+        window_id = place(budget, "", self.now_ms()).window_id
+        names = await self._commands.execute("SMEMBERS", self._keys.counters)
+        parts = (counter_parts(name.decode()) for name in names)
+        return sorted(s for name, s, window in parts if (name, window) == (budget.name, window_id))
+
+    async def journal_once(
+        self, topic: str, name: str, value: str, *, kind: str, data: str
+    ) -> bool:
+        """Journal that a named value changed, unless it is the value that was journalled last."""
+        keys = [self._keys.topic(topic), self._keys.journal]
+        return bool(await self._run("once", keys, [name, value, kind, data]))
+
+    async def journal(self, *, after: str = "-", count_max: int = 100) -> Sequence[Entry]:
+        """Return journal entries in order, behind the given id (`-`: from the beginning)."""
+        begin = after if after == "-" else f"({after}"
+        rows = await self._commands.execute(
+            "XRANGE", self._keys.journal, begin, "+", "COUNT", count_max
+        )
+        return [_entry(row) for row in rows]
+
+    # The connection…
+
+    async def synchronise(self) -> None:
+        """Learn Redis' clock, before the first call."""
+        seconds, micros = await self._commands.execute("TIME")
+        self._learn_time(int(seconds) * 1000 + int(micros) // 1000)
+
+    def _learn_time(self, redis_ms: int) -> None:
+        self._offset_ms = redis_ms - self._clock.now_ms()
+
+    async def _run(
+        self, name: str, keys: Sequence[str], arguments: Sequence[bytes | str | int]
+    ) -> Reply:
+        chosen = self._scripts(name)
+        try:
+            return await self._commands.execute("EVALSHA", chosen.sha, len(keys), *keys, *arguments)
+        except RedisRefused as error:
+            # Somebody flushed the scripts; the connection loads them only when it is made.
+            if not str(error).startswith("NOSCRIPT"):
+                raise
+        return await self._commands.execute("EVAL", chosen.source, len(keys), *keys, *arguments)
+
+
+def _decision(
+    call_id: str, asks: Sequence[Ask], places: Sequence[Placement], reply: Reply
+) -> Decision:
+    outcome, now_ms, keys_version, detail = (
+        reply[0],
+        int(reply[1]),
+        int(reply[2]),
+        reply[3].decode(),
+    )
+    rows = reply[4:]
+    match outcome:
+        case b"admitted":
+            charges = tuple(
+                charge_of(
+                    ask.budget,
+                    ask.subject,
+                    at,
+                    slot=rows[i * 4 + 3],
+                    held=ask.held,
+                    bound=ask.bound,
+                )
+                for i, (ask, at) in enumerate(zip(asks, places, strict=True))
+            )
+            return Admitted(
+                reservation=Reservation(call_id=call_id, at_ms=now_ms, charges=charges),
+                standings=_standings(asks, places, rows),
+                would_refuse=tuple(asks[at - 1].budget.name for at in _integers(detail)),
+                keys_version=keys_version,
+            )
+        case b"refused":
+            position, retry_at_ms = _integers(detail)
+            standings = _standings(asks, places, rows)
+            return Refused(
+                standing=standings[position - 1],
+                asked=asks[position - 1].held,
+                standings=standings,
+                retry_at_ms=retry_at_ms or None,
+                keys_version=keys_version,
+            )
+        case _:
+            return Duplicate(state=State(detail))
+
+
+def _standings(
+    asks: Sequence[Ask], places: Sequence[Placement], rows: Sequence[int]
+) -> tuple[Standing, ...]:
+    return tuple(
+        standing_of(
+            ask,
+            at,
+            spent=rows[i * 4],
+            reserved=rows[i * 4 + 1],
+            overrun=rows[i * 4 + 2],
+            slot_ms=rows[i * 4 + 3],
+        )
+        for i, (ask, at) in enumerate(zip(asks, places, strict=True))
+    )
+
+
+def _integers(csv: str) -> list[int]:
+    return [int(part) for part in csv.split(",") if part]
+
+
+def _charges_of(record: dict[str, str]) -> tuple[Charge, ...]:
+    numbers = zip(
+        _integers(record["held"]),
+        _integers(record["bound"]),
+        _integers(record["slots"]),
+        strict=True,
+    )
+    return tuple(
+        Charge(
+            counter=counter,
+            budget=budget,
+            subject=subject,
+            unit=unit,
+            kind=kind,
+            length_ms=int(length_ms),
+            bucket_ms=int(bucket_ms),
+            slot=slot,
+            held=held,
+            bound=bound,
+        )
+        for (counter, budget, subject, unit, kind, length_ms, bucket_ms), (
+            held,
+            bound,
+            slot,
+        ) in zip(json.loads(record["charges"]), numbers, strict=True)
+    )
+
+
+def _entry(row: Reply) -> Entry:
+    entry_id, flat = row
+    fields = {flat[i].decode(): flat[i + 1].decode() for i in range(0, len(flat), 2)}
+    return Entry(
+        id=entry_id.decode(),
+        kind=fields["kind"],
+        call_id=fields["call"],
+        at_ms=int(fields["at"]),
+        data=fields["data"],
+        movements=tuple(
+            Movement(
+                counter=counter,
+                unit=unit,
+                spent_change=spent_change,
+                reserved_change=reserved_change,
+                spent=spent,
+                reserved=reserved,
+                overrun=overrun,
+            )
+            for counter, unit, spent_change, reserved_change, spent, reserved, overrun in json.loads(
+                fields["moves"]
+            )
+        ),
+    )

@@ -1,0 +1,1 @@
+"""The proxy: the way of a call, and what stands beside it."""

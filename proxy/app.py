@@ -1,0 +1,286 @@
+"""The composition root: the one place that chooses implementations and wires them together."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+
+from policies.clock import Clock
+from policies.errors import LedgerUnavailable
+from policies.learning import Learning
+from policies.ledger.deployment import Commands, deployment
+from policies.ledger.interface import Ask
+from policies.ledger.redis_ledger import RedisLedger
+from policies.rulebook import Rulebook
+from proxy.dialects.registry import DIALECTS
+from proxy.gateway.admit import Gate
+from proxy.gateway.allowance import Allowance
+from proxy.gateway.background import Background
+from proxy.gateway.books import Books, replay
+from proxy.gateway.drain import DrainLimits, Drains
+from proxy.gateway.forward import Forwarder
+from proxy.gateway.free import FreeRequests
+from proxy.gateway.http_server import HttpServer
+from proxy.gateway.inference import Stations
+from proxy.gateway.leases import Leases
+from proxy.gateway.owners import ResponseOwners
+from proxy.gateway.quote import Quoter
+from proxy.gateway.refuse import Refuser
+from proxy.gateway.route import Route, Router
+from proxy.gateway.server import DataPlane
+from proxy.gateway.settle import Settler
+from proxy.gateway.write_ahead import Unbooked, WriteAhead
+from proxy.key_store import KeyStore
+from proxy.keys import KeyRing
+from proxy.prices.book import PriceBook
+from proxy.prices.refresh import PriceRefresh
+from proxy.providers.catalog import build_provider
+from proxy.providers.connection import Upstream
+from proxy.providers.interface import Provider
+from proxy.settings import Settings
+from proxy.tasks import Tasks
+from proxy.gateway.watch import Watch
+
+# At start, calls wait this long for the providers' own lists before other prices are used.
+PRICES_WAIT_S: Final = 5.0
+REPLAY_EVERY_S: Final = 0.5
+KEYS_EVERY_S: Final = 1.0
+HEADER_BYTES_MAX: Final = 64 * 1024
+
+
+class Application:
+    """One worker: the data plane, and what runs beside it."""
+
+    def __init__(
+        self, settings: Settings, rulebook: Rulebook, *, ledger_url: str, clock: Clock, watch: Watch
+    ) -> None:
+        self.settings = settings
+        self.rulebook = rulebook
+        self._clock = clock
+        self._watch = watch
+        self._tasks = Tasks(watch.task_failed)
+        self._calls = Tasks(watch.task_failed)
+        self.commands: Commands = deployment(
+            ledger_url,
+            timeout_s=settings.ledger.timeout_ms / 1000,
+            spawn=self._tasks.spawn,
+            clock=clock,
+        )
+        self.ledger = RedisLedger(
+            self.commands, rulebook.organization, clock, lease_ms=settings.ledger.lease_ms
+        )
+        self.key_store = KeyStore(self.commands, self.ledger.keys, clock)
+        self.keys = KeyRing(self.commands, self.ledger.keys, clock)
+        self.providers: dict[str, Provider] = {
+            name: build_provider(name, provider) for name, provider in settings.providers.items()
+        }
+        self.prices = PriceBook(
+            kinds={name: provider.kind for name, provider in self.providers.items()},
+            overrides=settings.price_fields(),
+            clock=clock,
+        )
+        self._upstream = Upstream(
+            connect_timeout_s=settings.gateway.timeouts.connect_ms / 1000,
+            idle_timeout_s=settings.gateway.timeouts.upstream_idle_ms / 1000,
+        )
+        self._price_refresh = PriceRefresh(
+            book=self.prices,
+            providers=self.providers,
+            upstream=self._upstream,
+            ledger=self.ledger,
+            observer=watch,
+        )
+        self._write_ahead = WriteAhead(Path(settings.data_dir) / "write-ahead")
+        self._allowance = Allowance()
+        self.leases = Leases(self.ledger, settings.ledger.lease_ms, watch)
+        self._plane = self._build_plane()
+        self._server: HttpServer | None = None
+        self._sites: list[web.BaseSite] = []
+        self._runner: web.ServerRunner | None = None
+
+    def _build_plane(self) -> DataPlane:
+        learning = Learning()
+        settler = Settler(self.prices, learning)
+        quoter = Quoter(self.prices, learning)
+        books = Books(self.ledger, self._write_ahead, self._allowance, self._watch)
+        owners = ResponseOwners(self.commands, self.rulebook.organization)
+        router = Router(self.providers, self._routes())
+        drain = self.settings.gateway.drain
+        drains = Drains(
+            DrainLimits(
+                calls_max=drain.calls_max, bytes_max=drain.bytes_max, time_s=drain.time_ms / 1000
+            )
+        )
+        background = Background(
+            upstream=self._upstream,
+            settler=settler,
+            books=books,
+            leases=self.leases,
+            tasks=self._calls,
+        )
+        forwarder = Forwarder(
+            upstream=self._upstream,
+            ledger=self.ledger,
+            settler=settler,
+            books=books,
+            background=background,
+            owners=owners,
+            drains=drains,
+            watch=self._watch,
+        )
+        stations = Stations(
+            keys=self.keys,
+            router=router,
+            quoter=quoter,
+            gate=Gate(self.ledger, self._allowance, quoter.with_quote, self._clock),
+            forwarder=forwarder,
+            settler=settler,
+            books=books,
+            leases=self.leases,
+            ledger=self.ledger,
+            clock=self._clock,
+            watch=self._watch,
+            body_bytes_max=self.settings.gateway.body_bytes_max,
+            rulebook=lambda: self.rulebook,
+        )
+        return DataPlane(
+            stations=stations,
+            free=FreeRequests(
+                upstream=self._upstream,
+                router=router,
+                owners=owners,
+                body_bytes_max=self.settings.gateway.body_bytes_max,
+            ),
+            refuser=Refuser(self.settings.gateway.refusal_status.model_dump()),
+            dialects=DIALECTS,
+            providers=frozenset(self.providers),
+            calls=self._calls,
+            clock=self._clock,
+        )
+
+    def _routes(self) -> list[Route]:
+        return [
+            Route(
+                provider=route.provider,
+                models=() if route.models == ("*",) else tuple(route.models),
+                dialects=frozenset(route.dialects),
+            )
+            for route in self.settings.routes
+        ]
+
+    # Starting and stopping…
+
+    async def start(self) -> None:
+        """Connect, catch up with what an earlier worker left, and begin the background work."""
+        await self._upstream.open()
+        try:
+            await self.commands.open()
+            await self.ledger.synchronise()
+            await self.keys.refresh()
+            await self._note_policies()
+        except LedgerUnavailable as fault:
+            self._watch.ledger_away(str(fault))
+        self._watch.adopted(self._write_ahead.adopt())
+        first_prices = self._tasks.run(self._price_refresh.refresh())
+        await asyncio.wait([first_prices], timeout=PRICES_WAIT_S)
+        self._tasks.spawn(self._price_refresh.run())
+        self._tasks.spawn(self._keep_keys())
+        self._tasks.spawn(self._keep_books())
+        self._tasks.spawn(self.leases.run())
+        # What is here by now stays; the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
+
+    async def listen(self, host: str, port: int, *, shared: bool = False) -> int:
+        """Open the data plane's port and return it; `shared` among the workers of one machine."""
+        server = HttpServer(
+            self._plane.handle,
+            self._plane.malformed,
+            max_line_size=HEADER_BYTES_MAX,
+            max_field_size=HEADER_BYTES_MAX,
+        )
+        self._runner = web.ServerRunner(server)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, host, port, reuse_port=shared or None, backlog=2_048)
+        await site.start()
+        return int(self._runner.addresses[0][1])
+
+    async def stop(self) -> None:
+        """Take no new calls, let those in flight end, then let go of everything."""
+        self._plane.closing = True
+        for site in list(self._runner.sites) if self._runner is not None else []:
+            await site.stop()
+        left = await self._calls.drain(self.settings.gateway.timeouts.shutdown_ms / 1000)
+        if left:
+            self._watch.cut_at_shutdown(left)
+        await self._calls.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+        await self._tasks.close()
+        await self._upstream.close()
+        await self.commands.close()
+        self._write_ahead.close()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a call is in flight, or its end waits to be booked."""
+        return bool(len(self._calls) or len(self._write_ahead))
+
+    @property
+    def ready(self) -> bool:
+        """Whether calls can be admitted now."""
+        return self.commands.connected and not self._plane.closing
+
+    async def use_rulebook(self, rulebook: Rulebook) -> None:
+        """Put other policies in force, for the calls that come from now on."""
+        self.rulebook = rulebook
+        await self._note_policies()
+
+    async def _note_policies(self) -> None:
+        version = self.rulebook.version
+        data = json.dumps({"version": version, "budgets": list(self.rulebook.budgets)})
+        await self.ledger.journal_once(
+            "policies", "version", version, kind="policies_loaded", data=data
+        )
+
+    # What runs beside the calls…
+
+    async def _keep_keys(self) -> None:
+        while True:
+            await asyncio.sleep(KEYS_EVERY_S)
+            try:
+                await self.keys.refresh_if_changed()
+            except LedgerUnavailable:
+                continue
+
+    async def _keep_books(self) -> None:
+        """Bring what waits in the write-ahead file to the ledger, as soon as that answers."""
+        while True:
+            await asyncio.sleep(REPLAY_EVERY_S)
+            if not self._write_ahead or not self.commands.connected:
+                continue
+            try:
+                booked = await replay(self.ledger, self._write_ahead, self._asks_again)
+            except LedgerUnavailable:
+                continue
+            self._allowance.reset()
+            self._watch.replayed(booked)
+
+    def _asks_again(self, entry: Unbooked) -> tuple[Ask, ...]:
+        """Return what a call asked of its budgets, as far as those are still there."""
+        return tuple(
+            Ask(
+                budget=self.rulebook.budgets[charge.budget],
+                subject=charge.subject,
+                held=charge.held,
+                bound=charge.bound,
+            )
+            for charge in entry.reservation.charges
+            if charge.budget in self.rulebook.budgets
+        )

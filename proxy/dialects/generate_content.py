@@ -1,0 +1,345 @@
+"""generateContent: Google's format, at Vertex and at the Gemini API."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from policies.demand import Demand, ToolDemand
+from proxy.dialects import json_text
+from proxy.dialects.answer import Answer
+from proxy.dialects.counts import ABSENT, decoded, is_absent, name_of
+from proxy.dialects.gemini_usage import METADATA, Metadata
+from proxy.dialects.interface import ErrorKind, MalformedRequest, Meter, ParsedRequest
+from proxy.dialects.metering import ArrayMeter, BodyMeter, EventMeter, is_event_stream
+
+# Every field may be written in camelCase or in snake_case.
+_SPELLINGS: Final = {
+    "cachedContent": "cached_content",
+    "candidateCount": "candidate_count",
+    "contents": "contents",
+    "generationConfig": "generation_config",
+    "maxOutputTokens": "max_output_tokens",
+    "responseModalities": "response_modalities",
+    "serviceTier": "service_tier",
+    "systemInstruction": "system_instruction",
+    "thinkingBudget": "thinking_budget",
+    "thinkingConfig": "thinking_config",
+    "tools": "tools",
+}
+_SINGULAR: Final = json_text.names_pattern({*_SPELLINGS, *_SPELLINGS.values()})
+# Tokens that the body's bytes do not show: media in base64, files by address.
+_HIDDEN: Final = json_text.names_pattern({"fileData", "file_data", "inlineData", "inline_data"})
+_AUDIO: Final = re.compile(rb'"audio/')
+#: Tools that the client runs; whatever else is declared, Google runs and bills.
+_CLIENT_TOOLS: Final = frozenset({"computer_use", "function_declarations"})
+_CAPITAL: Final = re.compile(r"(?<=[a-z0-9])([A-Z])")
+# Spaces and all: a body may be pretty-printed.
+_FINISHES: Final = re.compile(rb'"(?:finishReason|blockReason)"\s*+:\s*+"')
+
+# -1 leaves the budget to the model.
+_Budget = Annotated[int, msgspec.Meta(ge=-1, le=json_text.TOKENS_MAX)] | None
+
+
+class _ThinkingConfig(msgspec.Struct):
+    thinkingBudget: _Budget = None  # noqa: N815 - The fields' own names, here and below.
+    thinking_budget: _Budget = None
+
+
+class _GenerationConfig(msgspec.Struct):
+    maxOutputTokens: json_text.Limit = None  # noqa: N815
+    max_output_tokens: json_text.Limit = None
+    candidateCount: json_text.Choices = None  # noqa: N815
+    candidate_count: json_text.Choices = None
+    thinkingConfig: _ThinkingConfig | None = None  # noqa: N815
+    thinking_config: _ThinkingConfig | None = None
+    responseModalities: list[str] | None = None  # noqa: N815
+    response_modalities: list[str] | None = None
+
+
+class _Request(msgspec.Struct):
+    contents: msgspec.Raw = ABSENT
+    systemInstruction: msgspec.Raw = ABSENT  # noqa: N815
+    system_instruction: msgspec.Raw = ABSENT
+    generationConfig: _GenerationConfig | None = None  # noqa: N815
+    generation_config: _GenerationConfig | None = None
+    tools: list[dict[str, msgspec.Raw]] | None = None
+    cachedContent: str | None = None  # noqa: N815
+    cached_content: str | None = None
+    serviceTier: str | None = None  # noqa: N815
+    service_tier: str | None = None
+
+
+_REQUEST: Final = msgspec.json.Decoder(_Request)
+
+
+class GenerateContent:
+    """The dialect of `:generateContent` and `:streamGenerateContent`."""
+
+    name: Final = "generate_content"
+
+    def parse(self, body: bytes, *, path_model: str | None, path_streams: bool) -> ParsedRequest:
+        """Read a request body; the model and whether the answer is a stream stand in the path."""
+        request = json_text.decode(_REQUEST, body, _SINGULAR)
+        if path_model is None:
+            raise MalformedRequest(
+                "The path names no model. Set project and location, or an API key, in the client, "
+                "so that it sends to '.../models/{model}:generateContent'.",
+                "model",
+            )
+        model = json_text.model_name(path_model, None)
+        config = _either(request, "generationConfig") or _GenerationConfig()
+        thinking = _either(config, "thinkingConfig") or _ThinkingConfig()
+        budget = _either(thinking, "thinkingBudget")
+        return ParsedRequest(
+            model=model,
+            stream=path_streams,
+            demand=_demand(request, config, budget, body, model),
+            # Google has not said whether the output limit covers thoughts (protocols.md, B). A
+            # stated budget is added to it; one that the model chooses has no number to add.
+            notes=("thinkingBudget",) if budget is None or budget < 0 else (),
+        )
+
+    def meter(self, *, streamed: bool, content_type: str, strip_usage: bool) -> Meter:
+        """Return a meter for one answer; usage belongs to the format and is never stripped."""
+        if is_event_stream(content_type, streamed=streamed):
+            return EventMeter(GeneratedAnswer())
+        if streamed:
+            return ArrayMeter(GeneratedAnswer())
+        return BodyMeter(GeneratedAnswer())
+
+    def with_output_limit(self, body: bytes, tokens: int) -> bytes:
+        """Return the body with its output limit lowered, or with one set."""
+        members = json_text.members(body)
+        place = "generation_config" if "generation_config" in members else "generationConfig"
+        config = json_text.members(members.get(place, ABSENT))
+        names = ("maxOutputTokens", "max_output_tokens")
+        config = json_text.lowered(config, names, names[0], tokens)
+        members[place] = msgspec.Raw(json_text.written(config))
+        return json_text.written(members)
+
+    def with_usage_requested(self, body: bytes) -> bytes:
+        """Return the body as it is: usage comes unasked."""
+        return body
+
+    def error_body(
+        self, *, status: int, kind: ErrorKind, message: str, call_id: str, param: str | None = None
+    ) -> bytes:
+        """Return the JSON body of an error answer."""
+        return _error_body(status, kind, message, call_id)
+
+    def stream_error(
+        self,
+        *,
+        kind: ErrorKind,
+        message: str,
+        call_id: str,
+        content_type: str = "text/event-stream",
+    ) -> bytes:
+        """Return what ends a stream with an error: an event, or the array's last element."""
+        body = _error_body(_STREAM_STATUS.get(kind, 502), kind, message, call_id)
+        if is_event_stream(content_type, streamed=False):
+            return b"data: " + body + b"\r\n\r\n"
+        # Only where an element was complete is the array whole again; a cut one cannot be mended.
+        return b"\n,\r\n" + body + b"\n]"
+
+
+_STATUS_WORDS: Final = {
+    ErrorKind.BUDGET_EXCEEDED: "RESOURCE_EXHAUSTED",
+    ErrorKind.WALLET_EXHAUSTED: "RESOURCE_EXHAUSTED",
+    ErrorKind.UNPRICED: "FAILED_PRECONDITION",
+    ErrorKind.UNAUTHENTICATED: "UNAUTHENTICATED",
+    ErrorKind.MODEL_NOT_ALLOWED: "PERMISSION_DENIED",
+    ErrorKind.NOT_ALLOWED: "PERMISSION_DENIED",
+    ErrorKind.MALFORMED: "INVALID_ARGUMENT",
+    ErrorKind.BODY_TOO_LARGE: "INVALID_ARGUMENT",
+    ErrorKind.NOT_FOUND: "NOT_FOUND",
+    ErrorKind.METHOD_NOT_ALLOWED: "INVALID_ARGUMENT",
+    ErrorKind.UPGRADE_REQUIRED: "FAILED_PRECONDITION",
+    ErrorKind.OVERLOADED: "UNAVAILABLE",
+    ErrorKind.LEDGER_UNAVAILABLE: "UNAVAILABLE",
+    ErrorKind.UPSTREAM_UNREACHABLE: "UNAVAILABLE",
+    ErrorKind.UPSTREAM_TIMEOUT: "DEADLINE_EXCEEDED",
+    ErrorKind.UPSTREAM_CUT: "UNAVAILABLE",
+    ErrorKind.INTERNAL: "INTERNAL",
+}
+# SDKs raise the code inside of the event, the stream's status being 200.
+_STREAM_STATUS: Final = {
+    ErrorKind.BUDGET_EXCEEDED: 402,
+    ErrorKind.WALLET_EXHAUSTED: 402,
+    ErrorKind.LEDGER_UNAVAILABLE: 503,
+    ErrorKind.UPSTREAM_TIMEOUT: 504,
+    ErrorKind.INTERNAL: 500,
+}
+
+
+def _error_body(status: int, kind: ErrorKind, message: str, call_id: str) -> bytes:
+    info = {
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": kind.value.upper(),
+        "domain": "bursar",
+        "metadata": {"call_id": call_id},
+    }
+    error = {
+        "code": status,
+        "message": message,
+        "status": _STATUS_WORDS[kind],
+        "details": [info],
+    }
+    return msgspec.json.encode({"error": error})
+
+
+def _either(holder: msgspec.Struct, name: str) -> Any:  # noqa: ANN401 - The field's own type.
+    """Return a field in whichever spelling it is given.
+
+    Raises:
+        MalformedRequest: it is given in both, and servers disagree on which one counts.
+    """
+    camel, snake = getattr(holder, name), getattr(holder, _SPELLINGS[name])
+    if camel is not None and snake is not None:
+        raise MalformedRequest(
+            f"'{name}' and '{_SPELLINGS[name]}' are the same field. Give it once.", name
+        )
+    return snake if camel is None else camel
+
+
+def _demand(
+    request: _Request, config: _GenerationConfig, budget: int | None, body: bytes, model: str
+) -> Demand:
+    # A system instruction may hold media as well.
+    parts = (request.contents, request.systemInstruction, request.system_instruction)
+    text = b"".join(map(json_text.searchable, parts))
+    hidden = [*json_text.found(_HIDDEN, text)]
+    cached = _either(request, "cachedContent")
+    modalities = _either(config, "responseModalities") or ()
+    tools = [_snake(kind) for tool in request.tools or () for kind in tool]
+    return Demand(
+        model=model,
+        body_bytes=len(body),
+        output_limit=_either(config, "maxOutputTokens"),
+        output_beside_limit=max(budget or 0, 0),
+        choices=_either(config, "candidateCount") or 1,
+        hidden_input=(*hidden, *(("cachedContent",) if cached else ())),
+        server_tools=tuple(ToolDemand(kind=kind) for kind in tools if kind not in _CLIENT_TOOLS),
+        declares_tools=bool(tools),
+        service_tier=_either(request, "serviceTier"),
+        audio=_AUDIO.search(text) is not None
+        or any(word.upper() == "AUDIO" for word in modalities),
+    )
+
+
+def _snake(name: str) -> str:
+    return _CAPITAL.sub(r"_\1", name).lower()
+
+
+class _Web(msgspec.Struct):
+    webSearchQueries: list[Any] | None = None  # noqa: N815
+
+
+class _Candidate(msgspec.Struct):
+    finishReason: Any = None  # noqa: N815
+    groundingMetadata: _Web | None = None  # noqa: N815
+
+
+class _Feedback(msgspec.Struct):
+    blockReason: Any = None  # noqa: N815
+
+
+class _Chunk(msgspec.Struct):
+    candidates: msgspec.Raw = ABSENT
+    usageMetadata: msgspec.Raw = ABSENT  # noqa: N815
+    promptFeedback: msgspec.Raw = ABSENT  # noqa: N815
+    modelVersion: Any = None  # noqa: N815
+    responseId: Any = None  # noqa: N815
+    error: msgspec.Raw = ABSENT
+
+
+_CHUNK: Final = msgspec.json.Decoder(_Chunk)
+_CHUNKS: Final = msgspec.json.Decoder(list[_Chunk])
+_FEEDBACK: Final = msgspec.json.Decoder(_Feedback)
+_CANDIDATES: Final = msgspec.json.Decoder(list[_Candidate])
+
+
+class GeneratedAnswer(Answer):
+    """What an answer in generateContent has said so far."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._metadata = Metadata()
+        self._web_searches = 0
+        self._usage_at_end = False
+
+    @property
+    def usage_is_final(self) -> bool:
+        """When it came with the reason for the finish, or after it: nothing else marks the end."""
+        return self._usage_at_end
+
+    def tells(self, block: bytes) -> bool:
+        """Chunks with usage, a finish, an error or searches, and the first one with an id."""
+        if not self.produced_output and b'"parts"' in block:
+            self.produced_output = True
+        return (
+            b'"usageMetadata"' in block
+            or self.generation_id is None
+            or b'"error"' in block
+            or b'"groundingMetadata"' in block
+            or _FINISHES.search(block) is not None
+        )
+
+    def note(self, data: bytes) -> None:
+        """Take note of a chunk."""
+        chunk = decoded(_CHUNK, data)
+        if chunk is not None:
+            self._note(chunk)
+            self.identify_elsewhere(data)
+
+    def note_body(self, body: bytes) -> None:
+        """Take note of a whole answer; some servers wrap an error, or all chunks, in an array."""
+        whole = decoded(_CHUNK, body)
+        chunks = decoded(_CHUNKS, body) if whole is None else [whole]
+        if chunks is None:
+            self.note_unreadable(body)
+            return
+        self.produced_output = b'"parts"' in body
+        for chunk in chunks:
+            self._note(chunk)
+        self.identify_elsewhere(body)
+        self._usage_at_end = True
+
+    def _note(self, chunk: _Chunk) -> None:
+        self.identify(chunk.responseId, chunk.modelVersion)
+        feedback = decoded(_FEEDBACK, chunk.promptFeedback)
+        # A prompt that is blocked has no candidates.
+        self.finish = (feedback and name_of(feedback.blockReason)) or self.finish
+        self._note_candidates(chunk.candidates)
+        if not is_absent(chunk.error):
+            self.note_error(chunk.error)
+            self.terminal = True
+        if not is_absent(chunk.usageMetadata):
+            self._count(chunk.usageMetadata)
+
+    def _note_candidates(self, raw: msgspec.Raw) -> None:
+        if is_absent(raw):
+            return
+        # Output after the last usage has not been counted, unless usage comes with it.
+        self._usage_at_end = False
+        searches = 0
+        for candidate in decoded(_CANDIDATES, raw) or ():
+            self.finish = name_of(candidate.finishReason) or self.finish
+            grounding = candidate.groundingMetadata or _Web()
+            searches += len(grounding.webSearchQueries or ())
+        self._web_searches = max(self._web_searches, searches)
+
+    def _count(self, raw: msgspec.Raw) -> None:
+        metadata = decoded(METADATA, raw)
+        if metadata is None:
+            self.note_usage(None)
+            return
+        self._metadata = self._metadata.then(metadata)
+        self.service_tier = name_of(self._metadata.trafficType)
+        self.note_usage(self._metadata.lines(self._web_searches))
+        self._usage_at_end = self.finish is not None
+        # Without a number of output one more chunk may come that carries it.
+        self.terminal = self.terminal or (self._usage_at_end and self._metadata.counts_output)

@@ -1,0 +1,114 @@
+"""Answers that come later: Responses sent with `background: true`, polled until their usage is known.
+
+The POST answers at once, without usage; the client fetches the rest by id, or never. So the proxy
+asks for it too, holding the reservation meanwhile (protocols.md, A2). When the worker dies, the
+reservation runs out and stands, with the answer's id beside it for the receipt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from proxy.dialects.endpoints import Endpoint, Operation
+from proxy.dialects.interface import Reading
+from proxy.gateway.books import Books
+from proxy.gateway.call import Passage
+from proxy.gateway.leases import Leases
+from proxy.gateway.settle import Settler
+from proxy.providers.connection import MaybeSent, NeverSent, Upstream, translate
+from proxy.providers.interface import Target
+from proxy.tasks import Tasks
+
+# Vendors' own SDK helpers poll every two seconds; a discounted answer may take eight hours.
+FIRST_WAIT_S: Final = 1.0
+WAIT_S_MAX: Final = 30.0
+WAIT_FACTOR: Final = 1.5
+GIVE_UP_S: Final = 9 * 3600.0
+POLLED_MAX: Final = 1_000
+ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
+TERMINAL: Final = frozenset({"completed", "incomplete", "failed", "cancelled"})
+
+
+class Background:
+    """Polls what was only queued."""
+
+    def __init__(
+        self,
+        *,
+        upstream: Upstream,
+        settler: Settler,
+        books: Books,
+        leases: Leases,
+        tasks: Tasks,
+        first_wait_s: float = FIRST_WAIT_S,
+    ) -> None:
+        self._upstream = upstream
+        self._settler = settler
+        self._books = books
+        self._leases = leases
+        self._tasks = tasks
+        self._first_wait_s = first_wait_s
+        self.polled = 0
+
+    def take(self, passage: Passage, reading: Reading) -> bool:
+        """Take over a call whose answer comes later; False: it has to be settled as it is."""
+        target = _lookup(passage, reading)
+        if target is None or self.polled >= POLLED_MAX:
+            return False
+        self.polled += 1
+        self._leases.begin(passage.ticket.reservation.call_id)
+        self._tasks.spawn(self._poll(passage, reading, target))
+        return True
+
+    async def _poll(self, passage: Passage, reading: Reading, target: Target) -> None:
+        call_id = passage.ticket.reservation.call_id
+        waited, wait_s = 0.0, self._first_wait_s
+        try:
+            while reading.status not in TERMINAL and waited < GIVE_UP_S:
+                await asyncio.sleep(wait_s)
+                waited += wait_s
+                wait_s = min(wait_s * WAIT_FACTOR, WAIT_S_MAX)
+                reading = await self._ask(passage, target) or reading
+            passage.cut = reading.status not in TERMINAL
+            await self._books.book(passage.ticket, self._settler.answered(passage, reading))
+        finally:
+            self.polled -= 1
+            self._leases.end(call_id)
+
+    async def _ask(self, passage: Passage, target: Target) -> Reading | None:
+        """Return what is known of the answer now; None: the provider did not say."""
+        dialect = passage.ticket.quoted.routed.arrival.dialect
+        try:
+            answer = await self._upstream.send(target, list(target.headers), None)
+            try:
+                with translate():
+                    body = await answer.content.read(ANSWER_BYTES_MAX)
+            finally:
+                answer.release()
+        except (NeverSent, MaybeSent):
+            return None
+        meter = dialect.meter(streamed=False, content_type="application/json", strip_usage=False)
+        meter.feed(body)
+        found = meter.finish()
+        return found if found.status is not None else None
+
+
+def _lookup(passage: Passage, reading: Reading) -> Target | None:
+    routed = passage.ticket.quoted.routed
+    if not reading.generation_ids:
+        return None
+    endpoint = Endpoint(
+        operation=Operation.RESPONSE_GET,
+        dialect="responses",
+        provider=routed.provider.name,
+        model=None,
+        streams=False,
+        version=routed.arrival.endpoint.version,
+        publisher=None,
+        response_id=reading.generation_ids[0],
+        metered=False,
+        query="",
+        key_from_query=None,
+    )
+    return routed.provider.target(endpoint)

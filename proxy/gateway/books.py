@@ -1,0 +1,120 @@
+"""Bringing ends of calls to the ledger: at once when it answers, through a file when it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from policies.decisions import Moved
+from policies.errors import IllegalTransition, LedgerUnavailable, UnknownCall
+from policies.ledger.interface import Admission, Ask, Ledger
+from policies.reservations import Operation, State
+from proxy.gateway.allowance import Allowance
+from proxy.gateway.call import Ticket
+from proxy.gateway.settle import Conclusion
+from proxy.gateway.write_ahead import Unbooked, WriteAhead
+
+
+class Observer(Protocol):
+    """Whoever counts what happens to money."""
+
+    def booked(self, ticket: Ticket, conclusion: Conclusion, moved: Moved) -> None:
+        """A call's end is in the ledger."""
+        ...
+
+    def put_off(self, ticket: Ticket, conclusion: Conclusion) -> None:
+        """A call's end waits in the write-ahead file."""
+        ...
+
+    def lost(self, ticket: Ticket, conclusion: Conclusion, fault: str) -> None:
+        """A call's end could be kept nowhere; its lease will run out."""
+        ...
+
+
+class Books:
+    """Books the ends of calls exactly once."""
+
+    def __init__(
+        self, ledger: Ledger, write_ahead: WriteAhead, allowance: Allowance, observer: Observer
+    ) -> None:
+        self._ledger = ledger
+        self._write_ahead = write_ahead
+        self._allowance = allowance
+        self._observer = observer
+
+    async def book(self, ticket: Ticket, conclusion: Conclusion) -> bool:
+        """Book a call's end; return False when it has to wait for the ledger."""
+        entry = Unbooked(
+            reservation=ticket.reservation,
+            operation=conclusion.operation,
+            amounts=conclusion.amounts,
+            outcome=conclusion.outcome,
+            data=ticket.quoted.data,
+            on_allowance=ticket.on_allowance,
+        )
+        # What came in on an allowance is booked in order, behind what already waits.
+        if ticket.on_allowance:
+            self._allowance.correct(ticket.reservation.call_id, conclusion.amounts.nano_usd)
+            self._put_off(ticket, entry, conclusion)
+            return False
+        try:
+            moved = await book(self._ledger, entry, ticket.quoted.asks)
+        except LedgerUnavailable:
+            self._put_off(ticket, entry, conclusion)
+            return False
+        self._observer.booked(ticket, conclusion, moved)
+        return True
+
+    def _put_off(self, ticket: Ticket, entry: Unbooked, conclusion: Conclusion) -> None:
+        try:
+            self._write_ahead.append(entry)
+        except OSError as fault:
+            # The lease runs out, and the call is charged as reserved: too much rather than nothing.
+            self._observer.lost(ticket, conclusion, str(fault))
+        else:
+            self._observer.put_off(ticket, conclusion)
+
+
+async def book(ledger: Ledger, entry: Unbooked, asks: tuple[Ask, ...]) -> Moved:
+    """Bring one end of a call to the ledger; repeating it changes nothing.
+
+    Raises:
+        LedgerUnavailable: it may or may not have been booked; book it again.
+    """
+    reservation = entry.reservation
+    try:
+        if entry.operation is Operation.RELEASE:
+            return await ledger.release(reservation, outcome=entry.outcome)
+        if entry.on_allowance:
+            raise UnknownCall(reservation.call_id)
+        return await ledger.settle(reservation, entry.amounts, outcome=entry.outcome)
+    except IllegalTransition as illegal:
+        if entry.operation is Operation.RELEASE and illegal.state is State.EXPIRED:
+            # Its lease ran out and it was charged as reserved, but it was free after all.
+            return await ledger.settle(reservation, entry.amounts, outcome=entry.outcome)
+        # It has its receipt already, or was released: whoever was first knew enough.
+        return Moved(state=illegal.state, changed=False)
+    except UnknownCall:
+        # The ledger never saw the reservation, or was restored from an old copy. The money is spent.
+        await ledger.reserve(
+            reservation.call_id, asks, data=entry.data, admission=Admission.FORCE
+        )
+        record = await ledger.find(reservation.call_id)
+        booked = record.reservation if record is not None else reservation
+        return await ledger.settle(booked, entry.amounts, outcome=entry.outcome)
+
+
+async def replay(
+    ledger: Ledger, write_ahead: WriteAhead, asks_of: Callable[[Unbooked], tuple[Ask, ...]]
+) -> int:
+    """Book everything that waits, in order; return how much that was.
+
+    Raises:
+        LedgerUnavailable: it went away again; what was not booked still waits.
+    """
+    booked = 0
+    for entry in write_ahead.waiting():
+        await book(ledger, entry, asks_of(entry))
+        write_ahead.done(entry)
+        booked += 1
+    return booked

@@ -1,0 +1,46 @@
+"""Which team a stored answer belongs to: Responses are fetched by id, by whoever knows the id."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from policies.errors import LedgerUnavailable
+from policies.ledger.connection import Commands
+from policies.ledger.keys import Keys
+
+# OpenAI keeps answers for 30 days.
+KEPT_S: Final = 30 * 86_400
+ID_CHARS_MAX: Final = 256
+
+
+class ResponseOwners:
+    """Remembers owners in the ledger's Redis, so that any replica can tell."""
+
+    def __init__(self, commands: Commands, organization: str) -> None:
+        self._commands = commands
+        self._prefix = f"{Keys(organization).prefix}:response:"
+
+    async def remember(self, response_id: str, team: str, provider: str) -> None:
+        """Remember who an answer belongs to; without the ledger it cannot be fetched later."""
+        if len(response_id) > ID_CHARS_MAX:
+            return
+        try:
+            await self._commands.execute(
+                "SET", self._prefix + response_id, f"{provider} {team}", "EX", KEPT_S
+            )
+        except LedgerUnavailable:
+            return
+
+    async def find(self, response_id: str) -> tuple[str, str] | None:
+        """Return team and provider of an answer.
+
+        Raises:
+            LedgerUnavailable: the ledger did not answer.
+        """
+        if len(response_id) > ID_CHARS_MAX:
+            return None
+        found = await self._commands.execute("GET", self._prefix + response_id)
+        if found is None:
+            return None
+        provider, _, team = found.decode().partition(" ")
+        return team, provider

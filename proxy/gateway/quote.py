@@ -1,0 +1,174 @@
+"""What a call may cost at most, and what it therefore asks of every budget that counts it."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import msgspec
+
+from policies.learning import Learning
+from policies.ledger.interface import Ask
+from policies.pricing import Price
+from policies.quotes import HiddenInputRefused, Quote, Unpriced, quote
+from policies.units import CALLS, Amounts
+from proxy.dialects.interface import ErrorKind
+from proxy.gateway.call import Quoted, Refusal, Routed
+from proxy.providers.interface import Provider
+
+_encoder = msgspec.json.Encoder()
+
+
+class Prices(Protocol):
+    """Whatever knows prices."""
+
+    def lookup(self, provider: str, model: str) -> Price | None:
+        """Return what a model costs at a provider; None: nobody says."""
+        ...
+
+
+class Quoter:
+    """Quotes calls by the prices and by what was learned."""
+
+    def __init__(self, prices: Prices, learning: Learning) -> None:
+        self._prices = prices
+        self._learning = learning
+
+    def quote(self, routed: Routed) -> Quoted | Refusal:
+        """Return the call with what it asks of its budgets."""
+        arrival, rules = routed.arrival, routed.rules
+        demand = arrival.parsed.demand
+        if demand.background and rules.team.background == "refuse":
+            return Refusal(
+                status=400,
+                kind=ErrorKind.NOT_ALLOWED,
+                param="background",
+                message=f"team '{rules.team.name}' may not send background requests: leave "
+                "`background` out, or set `background: poll` in the team's policy",
+            )
+        price = self._prices.lookup(routed.provider.name, demand.model)
+        if price is None:
+            return self._unpriced(routed, f"no price is known for model '{demand.model}'")
+        likely = any(budget.quote == "likely" for budget, _ in rules.budgets)
+        found = quote(
+            demand,
+            price,
+            default_max_output_tokens=rules.team.default_max_output_tokens,
+            hidden_input=rules.team.hidden_input,
+            tool_rounds_max=rules.team.tool_rounds_max,
+            learned=self._learning.of(rules.team.name, demand.model) if likely else None,
+        )
+        match found:
+            case HiddenInputRefused(fields):
+                return Refusal(
+                    status=400,
+                    kind=ErrorKind.NOT_ALLOWED,
+                    param=fields[0],
+                    message=f"the size of {', '.join(fields)} cannot be known from the request, and "
+                    f"team '{rules.team.name}' refuses such input: send it inline as text, or set "
+                    "`hidden_input: context_window` in the team's policy",
+                )
+            case Unpriced(reason):
+                return self._unpriced(routed, reason)
+            case Quote():
+                return self.with_quote(routed, found)
+
+    def with_quote(self, routed: Routed, found: Quote) -> Quoted:
+        """Return the call as this quote has it, with its body changed where the quote says so."""
+        asks = tuple(
+            Ask(
+                budget=budget,
+                subject=subject,
+                held=(found.bound if budget.quote == "bound" else found.amounts).of(budget.unit),
+                bound=found.bound.of(budget.unit),
+            )
+            for budget, subject in routed.rules.budgets
+        )
+        return _quoted(routed, found, asks, set_output_limit=found.set_output_limit)
+
+    def _unpriced(self, routed: Routed, reason: str) -> Quoted | Refusal:
+        """Reserve what policy says for a call without a price, if every budget says something."""
+        demand, rules = routed.arrival.parsed.demand, routed.rules
+        asks = []
+        for budget, subject in rules.budgets:
+            nano_usd = budget.when_unpriced_nano_usd
+            if budget.unit == CALLS:
+                nano_usd = 0
+            if nano_usd is None:
+                break
+            limit = demand.output_limit or rules.team.default_max_output_tokens or 0
+            amounts = Amounts(
+                nano_usd=nano_usd,
+                input_tokens=demand.body_bytes,
+                output_tokens=limit * demand.choices,
+            )
+            held = amounts.of(budget.unit)
+            asks.append(Ask(budget=budget, subject=subject, held=held, bound=held))
+        if not asks or len(asks) < len(rules.budgets):
+            return Refusal(
+                status=400,
+                kind=ErrorKind.UNPRICED,
+                param="model",
+                message=f"{reason}, so its cost cannot be kept within a budget: add it to `prices`, or "
+                "set `when_unpriced: {reserve: …}` on every budget that counts this call",
+            )
+        return _quoted(routed, None, tuple(asks), set_output_limit=None)
+
+
+def _quoted(
+    routed: Routed, found: Quote | None, asks: tuple[Ask, ...], *, set_output_limit: int | None
+) -> Quoted:
+    arrival = routed.arrival
+    body, changes = arrival.plain_body, []
+    if set_output_limit is not None:
+        body = arrival.dialect.with_output_limit(body, set_output_limit)
+        changes.append(f"output limit {set_output_limit}")
+    strip_usage = _asks_for_usage(arrival.parsed.can_request_usage, routed.provider)
+    if strip_usage:
+        body = arrival.dialect.with_usage_requested(body)
+        changes.append("stream_options.include_usage")
+    return Quoted(
+        routed=routed,
+        quote=found,
+        asks=asks,
+        data=_encoder.encode(_journal_data(routed, found, asks, changes)).decode(),
+        body=body if changes else arrival.body,
+        body_changed=bool(changes),
+        strip_usage=strip_usage,
+    )
+
+
+def _asks_for_usage(can: bool, provider: Provider) -> bool:
+    return can and provider.supports_usage_option
+
+
+def _journal_data(
+    routed: Routed, found: Quote | None, asks: tuple[Ask, ...], changes: list[str]
+) -> dict[str, Any]:
+    arrival = routed.arrival
+    caller, parsed = arrival.caller, arrival.parsed
+    data: dict[str, Any] = {
+        "team": caller.team,
+        "user": caller.user,
+        "key": caller.key_id,
+        "session": caller.session,
+        "tags": dict(caller.tags),
+        "provider": routed.provider.name,
+        "model": parsed.demand.model,
+        "dialect": arrival.dialect.name,
+        "streamed": parsed.stream,
+        "body_bytes": parsed.demand.body_bytes,
+        "changes": changes,
+        # What each budget was asked for, in its unit: a backtest decides again from this.
+        "asks": [[ask.budget.name, ask.subject, ask.held, ask.bound] for ask in asks],
+    }
+    if found is not None:
+        data["quote"] = {
+            "nano_usd": found.amounts.nano_usd,
+            "bound_nano_usd": found.bound.nano_usd,
+            "input_tokens": found.bound.input_tokens,
+            "output_tokens": found.bound.output_tokens,
+            "kind": found.kind,
+            "basis": found.basis,
+            "price": {"source": found.price.source, "version": found.price.version},
+        }
+    return data

@@ -1,0 +1,132 @@
+"""Relaying one answer: every piece as it comes, metered in passing, settled before its last one."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import aiohttp
+from aiohttp import web
+
+from proxy.dialects.interface import ErrorKind, Reading
+from proxy.gateway.call import Passage
+from proxy.gateway.client import Client
+from proxy.gateway.drain import DrainEnded, Drains
+from proxy.gateway.meter import Metering
+from proxy.providers.connection import MaybeSent, UpstreamTimeout
+from proxy.providers.headers import answer_headers
+
+
+class Ends(Protocol):
+    """Whoever takes note of how a call goes, and of how it ended."""
+
+    async def seen(self, passage: Passage, generation_id: str) -> None:
+        """The answer's own id has come, before its end."""
+        ...
+
+    async def answered(self, passage: Passage, reading: Reading) -> None:
+        """The answer has passed, or was cut."""
+        ...
+
+
+class Relay:
+    """One answer on its way from the provider to the client."""
+
+    def __init__(
+        self,
+        passage: Passage,
+        answer: aiohttp.ClientResponse,
+        client: Client,
+        *,
+        drains: Drains,
+        ends: Ends,
+    ) -> None:
+        quoted = passage.ticket.quoted
+        self._passage = passage
+        self._answer = answer
+        self._client = client
+        self._drains = drains
+        self._ends = ends
+        self._arrival = quoted.routed.arrival
+        self._strips = quoted.strip_usage
+        self._metering = Metering(
+            self._arrival.dialect,
+            streamed=self._arrival.parsed.stream,
+            content_type=answer.headers.get("content-type", ""),
+            content_encoding=answer.headers.get("content-encoding", ""),
+            strip_usage=quoted.strip_usage,
+        )
+
+    async def run(self, headers: list[tuple[str, str]]) -> web.StreamResponse:
+        """Relay to the end, the cut or the bounds of draining; return the answer, sent."""
+        own = answer_headers(self._answer.raw_headers, body_changed=self._strips)
+        await self._client.begin(self._answer.status, self._answer.reason, own + headers)
+        try:
+            if self._arrival.parsed.stream:
+                await self._relay_stream()
+            else:
+                await self._relay_whole()
+        except DrainEnded:
+            self._answer.close()
+            await self._settle(cut=True)
+        except MaybeSent as fault:
+            await self._settle(cut=True)
+            await self._tell_of_cut(fault)
+        return await self._client.end()
+
+    async def _relay_stream(self) -> None:
+        metering, client = self._metering, self._client
+        async for piece in self._drains.pieces(self._answer, client):
+            relayed = metering.feed(piece)
+            if metering.generation_id is not None and not self._passage.ids_noted:
+                self._add_ids(metering.generation_id)
+                await self._ends.seen(self._passage, metering.generation_id)
+            if metering.terminal:
+                # The client may stop here, and call again: it finds the budget as this call left it.
+                await self._settle(cut=False)
+            await client.write(relayed)
+        await self._settle(cut=False)
+        await client.write(metering.flush())
+
+    async def _relay_whole(self) -> None:
+        expected = None if self._strips else self._answer.content_length
+        received, held = 0, b""
+        async for piece in self._drains.pieces(self._answer, self._client):
+            await self._client.write(held)
+            held = self._metering.feed(piece)
+            received += len(piece)
+            if received == expected:
+                break
+        await self._settle(cut=False)
+        await self._client.write(held)
+        await self._client.write(self._metering.flush())
+
+    async def _settle(self, *, cut: bool) -> None:
+        passage = self._passage
+        if passage.ended:
+            return
+        passage.cut = cut
+        passage.client_left = self._client.left
+        reading = self._metering.finish()
+        self._add_ids(*reading.generation_ids)
+        await self._ends.answered(passage, reading)
+
+    async def _tell_of_cut(self, fault: MaybeSent) -> None:
+        """Make the client see that the answer is not whole; ending it politely would hide that."""
+        is_event_stream = self._arrival.parsed.stream and not self._metering.compressed
+        if not is_event_stream:
+            self._client.abort()
+            return
+        timed_out = isinstance(fault, UpstreamTimeout)
+        await self._client.write(self._metering.flush())
+        await self._client.write(
+            self._arrival.dialect.stream_error(
+                kind=ErrorKind.UPSTREAM_TIMEOUT if timed_out else ErrorKind.UPSTREAM_CUT,
+                message=f"the provider broke off in the middle of its answer: {fault}",
+                call_id=self._arrival.call_id,
+                content_type=self._answer.headers.get("content-type", "text/event-stream"),
+            )
+        )
+
+    def _add_ids(self, *ids: str) -> None:
+        known = self._passage.body_ids
+        known += [each for each in ids if each not in known]

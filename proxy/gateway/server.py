@@ -1,0 +1,138 @@
+"""The data plane's door: which requests are calls, which are free, and that nothing else passes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from policies.clock import Clock
+from policies.errors import LedgerUnavailable
+from proxy.dialects.endpoints import Endpoint, NotFound, Operation, find_endpoint
+from proxy.dialects.interface import Dialect, DialectName, ErrorKind
+from proxy.gateway.authenticate import authenticate
+from proxy.gateway.budget_view import own_budgets
+from proxy.gateway.call import Refusal, new_call_id
+from proxy.gateway.free import FreeRequests
+from proxy.gateway.inference import Inference, Stations
+from proxy.gateway.refuse import CALL_ID_HEADER, Refuser
+from proxy.tasks import Tasks
+
+
+class DataPlane:
+    """Answers every request that comes in on the gateway's port."""
+
+    def __init__(
+        self,
+        *,
+        stations: Stations,
+        free: FreeRequests,
+        refuser: Refuser,
+        dialects: Mapping[DialectName, Dialect],
+        providers: frozenset[str],
+        calls: Tasks,
+        clock: Clock,
+    ) -> None:
+        self._s = stations
+        self._inference = Inference(stations)
+        self._free = free
+        self._refuser = refuser
+        self._dialects = dialects
+        self._providers = providers
+        self._calls = calls
+        self._clock = clock
+        #: No new calls: the process is about to end.
+        self.closing = False
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        call_id = new_call_id(self._clock.now_ms())
+        endpoint = find_endpoint(request.method, request.raw_path, self._providers)
+        dialect = self._dialects[endpoint.dialect]
+        # A task of our own: a call that was admitted is carried to its settlement, whatever becomes
+        # of this connection and its handler.
+        work = self._calls.run(self._answer(request, endpoint, dialect, call_id))
+        answer = await asyncio.shield(work)
+        if not isinstance(answer, Refusal):
+            return answer
+        self._s.watch.refused(answer, dialect.name, call_id)
+        response = self._refuser.answer(answer, dialect, call_id)
+        if self.closing:
+            response.force_close()
+        return response
+
+    async def _answer(
+        self, request: web.BaseRequest, endpoint: Endpoint | NotFound, dialect: Dialect, call_id: str
+    ) -> web.StreamResponse | Refusal:
+        try:
+            return await self._dispatch(request, endpoint, dialect, call_id)
+        except LedgerUnavailable as fault:
+            return Refusal(
+                status=503,
+                kind=ErrorKind.LEDGER_UNAVAILABLE,
+                message=f"the ledger cannot be reached: try again later ({fault})",
+            )
+        except ConnectionError:
+            raise  # The client left before it had an answer; there is nobody to tell.
+        except Exception as fault:  # noqa: BLE001 - The last resort: one call fails, the proxy lives.
+            self._s.watch.failed(call_id, fault)
+            return Refusal(
+                status=500,
+                kind=ErrorKind.INTERNAL,
+                message=f"the proxy failed in a way that it should not; its log names {call_id}",
+            )
+
+    async def _dispatch(
+        self, request: web.BaseRequest, endpoint: Endpoint | NotFound, dialect: Dialect, call_id: str
+    ) -> web.StreamResponse | Refusal:
+        if self.closing:
+            return Refusal(
+                status=503,
+                kind=ErrorKind.OVERLOADED,
+                message="this proxy is about to stop: send the request again",
+            )
+        if "upgrade" in request.headers.get("connection", "").lower():
+            return _upgrade_required()
+        if isinstance(endpoint, NotFound):
+            return Refusal(
+                status=endpoint.status, kind=ErrorKind.NOT_FOUND, message=endpoint.message
+            )
+        if endpoint.metered:
+            return await self._inference.handle(request, endpoint, dialect, call_id)
+        if endpoint.operation is Operation.PROBE:
+            return _json({}, call_id)
+        rulebook = self._s.rulebook()
+        caller = await authenticate(request.headers, endpoint, self._s.keys, rulebook)
+        if isinstance(caller, Refusal):
+            return caller
+        if endpoint.operation is Operation.BUDGET:
+            return _json(await own_budgets(caller, rulebook, self._s.ledger), call_id)
+        return await self._free.handle(request, endpoint, caller, rulebook, call_id)
+
+    def malformed(self, status: int, message: str) -> web.Response:
+        """Return the answer to bytes that are not HTTP; which dialect they meant cannot be known."""
+        call_id = new_call_id(self._clock.now_ms())
+        refusal = Refusal(status=status, kind=ErrorKind.MALFORMED, message=message)
+        dialect = self._dialects["chat_completions"]
+        self._s.watch.refused(refusal, "none", call_id)
+        return self._refuser.answer(refusal, dialect, call_id)
+
+
+def _upgrade_required() -> Refusal:
+    # Codex falls back to POST at once on 426, and only on 426 (protocols.md, E).
+    return Refusal(
+        status=426,
+        kind=ErrorKind.UPGRADE_REQUIRED,
+        message="WebSockets are not metered, therefore not forwarded: send the call as an HTTP POST",
+        headers=(("upgrade", "HTTP/1.1"), ("connection", "close")),
+    )
+
+
+def _json(document: Any, call_id: str) -> web.Response:
+    return web.Response(
+        body=msgspec.json.encode(document),
+        headers={"content-type": "application/json", CALL_ID_HEADER: call_id},
+    )

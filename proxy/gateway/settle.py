@@ -1,0 +1,219 @@
+"""How a call ends in the ledger: what it is charged, decided purely, then done, whatever is away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, assert_never
+
+import msgspec
+
+from policies.errors import AmountOutOfRange
+from policies.learning import Learning
+from policies.pricing import Price, Unpriced
+from policies.reservations import Operation
+from policies.units import Amounts
+from policies.usage import AtLeast, Exact, Unknown, UsageLine
+from proxy.dialects.interface import Reading
+from proxy.gateway.call import Passage, Quoted
+
+_encoder = msgspec.json.Encoder()
+
+# Answers without output that say nothing about money: the provider gave up waiting, but whoever is
+# behind it may have gone on, and is paid (providers.md, trap 13; peers.md, 42).
+AMBIGUOUS_STATUSES: Final = frozenset({408, 499, 504, 520, 522, 524})
+_NOTHING: Final = Amounts(nano_usd=0, calls=0)
+
+
+class Prices(Protocol):
+    """Whatever knows prices."""
+
+    def lookup(self, provider: str, model: str) -> Price | None:
+        """Return what a model costs at a provider; None: nobody says."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conclusion:
+    """What is to be done in the ledger at a call's end."""
+
+    operation: Operation
+    amounts: Amounts
+    #: JSON text for the journal.
+    outcome: str
+    #: exact, at_least, unknown or unbilled: how well the amounts are known.
+    certainty: str
+
+
+class Settler:
+    """Concludes calls by what was read of their answers."""
+
+    def __init__(self, prices: Prices, learning: Learning) -> None:
+        self._prices = prices
+        self._learning = learning
+
+    def unsent(self, passage: Passage, reason: str) -> Conclusion:
+        """Conclude a call that never reached the provider."""
+        return _release(passage, {"reason": reason})
+
+    def unanswered(self, passage: Passage, reason: str) -> Conclusion:
+        """Conclude a call that may have reached the provider, which did not answer."""
+        return self._settle(passage, Reading(metered=Unknown(), error=reason))
+
+    def refused(self, passage: Passage, status: int, error: str | None) -> Conclusion:
+        """Conclude a call that the provider answered with an error status."""
+        if status in AMBIGUOUS_STATUSES:
+            return self._settle(passage, Reading(metered=Unknown(), error=error))
+        return _release(passage, {"status": status, "error": error})
+
+    def answered(self, passage: Passage, reading: Reading) -> Conclusion:
+        """Conclude a call whose answer passed, whole or in part."""
+        nothing = isinstance(reading.metered, Unknown) and not reading.produced_output
+        if nothing and reading.error is not None and not passage.cut:
+            # An error inside of an answer with status 200, and nothing else: a refusal all the same.
+            return _release(passage, {"status": passage.status, "error": reading.error})
+        return self._settle(passage, reading)
+
+    def _settle(self, passage: Passage, reading: Reading) -> Conclusion:
+        quoted = passage.ticket.quoted
+        amounts, certainty = self._amounts(quoted, reading)
+        if certainty == "exact":
+            arrival = quoted.routed.arrival
+            self._learning.of(arrival.caller.team, arrival.parsed.demand.model).observe(
+                body_bytes=arrival.parsed.demand.body_bytes,
+                input_tokens=amounts.input_tokens,
+                output_tokens=amounts.output_tokens,
+            )
+        outcome = _outcome(passage, reading, amounts, certainty)
+        return Conclusion(
+            operation=Operation.SETTLE,
+            amounts=amounts,
+            outcome=_encoder.encode(outcome).decode(),
+            certainty=certainty,
+        )
+
+    def _amounts(self, quoted: Quoted, reading: Reading) -> tuple[Amounts, str]:
+        """Return what a call came to, and how well that is known; what is not known is as reserved."""
+        match reading.metered:
+            case Unknown():
+                return _reserved(quoted), "unknown"
+            case AtLeast(lines):
+                return self._priced(quoted, reading, _raised(quoted, lines), "at_least")
+            case Exact(lines):
+                return self._priced(quoted, reading, lines, "exact")
+            case unreachable:
+                assert_never(unreachable)
+
+    def _priced(
+        self, quoted: Quoted, reading: Reading, lines: tuple[UsageLine, ...], certainty: str
+    ) -> tuple[Amounts, str]:
+        try:
+            amounts = self._cost(quoted, reading, lines)
+        except AmountOutOfRange:
+            amounts = None
+        if amounts is None:
+            return _with_tokens(_reserved(quoted), lines), "unpriced"
+        return amounts, certainty
+
+    def _cost(
+        self, quoted: Quoted, reading: Reading, lines: tuple[UsageLine, ...]
+    ) -> Amounts | None:
+        nano_usd, input_tokens, output_tokens = 0, 0, 0
+        credits: dict[str, int] = {}
+        for line in lines:
+            price = self._price(quoted, line.model or reading.model)
+            amounts = price.amounts(line.usage, reading.service_tier) if price is not None else None
+            if amounts is None or isinstance(amounts, Unpriced):
+                return None
+            nano_usd += amounts.nano_usd
+            input_tokens += amounts.input_tokens
+            output_tokens += amounts.output_tokens
+            for name, amount in amounts.credits.items():
+                credits[name] = credits.get(name, 0) + amount
+        return Amounts(
+            nano_usd=nano_usd,
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            credits=credits,
+        )
+
+    def _price(self, quoted: Quoted, answered_model: str | None) -> Price | None:
+        """Return the price of the model that answered, when it is of the quote's own source.
+
+        The answer often names a dated version or an alias. The quoted price then stands, unless the
+        same list has the other name too: an operator's price must not give way to a table's.
+        """
+        quoted_price = quoted.quote.price if quoted.quote is not None else None
+        asked_model = quoted.routed.arrival.parsed.demand.model
+        if answered_model is None or answered_model == asked_model:
+            return quoted_price
+        other = self._prices.lookup(quoted.routed.provider.name, answered_model)
+        if other is not None and (quoted_price is None or other.source == quoted_price.source):
+            return other
+        return quoted_price
+
+
+def _release(passage: Passage, facts: dict[str, Any]) -> Conclusion:
+    facts["generation_ids"] = passage.generation_ids
+    return Conclusion(
+        operation=Operation.RELEASE,
+        amounts=_NOTHING,
+        outcome=_encoder.encode(facts).decode(),
+        certainty="unbilled",
+    )
+
+
+def _reserved(quoted: Quoted) -> Amounts:
+    """Return what is held, in every unit."""
+    if quoted.quote is not None:
+        return quoted.quote.amounts
+    return Amounts(nano_usd=max((a.held for a in quoted.asks if a.budget.unit == "USD"), default=0))
+
+
+def _with_tokens(amounts: Amounts, lines: tuple[UsageLine, ...]) -> Amounts:
+    return Amounts(
+        nano_usd=amounts.nano_usd,
+        input_tokens=sum(line.usage.total_input_tokens for line in lines),
+        output_tokens=sum(line.usage.total_output_tokens for line in lines),
+        credits=amounts.credits,
+    )
+
+
+def _raised(quoted: Quoted, lines: tuple[UsageLine, ...]) -> tuple[UsageLine, ...]:
+    """Return the lines with the output raised to the bound: how far a cut answer went is not known."""
+    limit = quoted.quote.bound.output_tokens if quoted.quote is not None else 0
+    *before, last = lines
+    raised = UsageLine(model=last.model, usage=last.usage.with_output_at_least(limit))
+    return (*before, raised)
+
+
+def _outcome(
+    passage: Passage, reading: Reading, amounts: Amounts, certainty: str
+) -> dict[str, Any]:
+    lines = reading.metered.lines if not isinstance(reading.metered, Unknown) else ()
+    outcome: dict[str, Any] = {
+        "status": passage.status,
+        "certainty": certainty,
+        "nano_usd": amounts.nano_usd,
+        "usage": [{"model": line.model, **_parts(line)} for line in lines],
+        "model": reading.model,
+        "service_tier": reading.service_tier,
+        "finish": reading.finish,
+        "generation_ids": passage.generation_ids,
+    }
+    if reading.cost is not None:
+        outcome["reported_cost"] = reading.cost.amounts
+    if reading.error is not None:
+        outcome["error"] = reading.error[:500]
+    if passage.client_left:
+        outcome["client_left"] = True
+    if passage.cut:
+        outcome["cut"] = True
+    if passage.ticket.on_allowance:
+        outcome["on_allowance"] = True
+    return outcome
+
+
+def _parts(line: UsageLine) -> dict[str, int]:
+    usage = line.usage
+    parts = {name: getattr(usage, name) for name in usage.__dataclass_fields__}
+    return {name: count for name, count in parts.items() if count}

@@ -1,0 +1,152 @@
+"""What an operator sees of calls: every event of money is counted, and what is rare is logged.
+
+The stations say what happened; this decides what it is worth. Nothing here is secret: no key, no
+prompt, no answer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from structlog.typing import FilteringBoundLogger
+
+from policies.decisions import Moved
+from proxy.gateway.call import Refusal, Ticket
+from proxy.gateway.settle import Conclusion
+from proxy.prices.lists import PriceChange
+
+if TYPE_CHECKING:
+    from proxy.telemetry.metrics import Metrics
+
+
+class Watch:
+    """Counts and logs."""
+
+    def __init__(self, metrics: Metrics, log: FilteringBoundLogger) -> None:
+        self._metrics = metrics
+        self._log = log
+
+    # Calls…
+
+    def admitted(self, ticket: Ticket) -> None:
+        """A call passed the gate."""
+        routed = ticket.quoted.routed
+        self._metrics.admitted(routed.arrival.dialect.name, routed.provider.name)
+        if ticket.on_allowance:
+            self._metrics.admitted_on_allowance()
+        if ticket.would_refuse:
+            self._log.info(
+                "call_would_be_refused",
+                call=routed.arrival.call_id,
+                team=routed.arrival.caller.team,
+                budgets=ticket.would_refuse,
+            )
+
+    def refused(self, refusal: Refusal, dialect: str, call_id: str) -> None:
+        """A call did not pass."""
+        self._metrics.refused(dialect, refusal.kind.value)
+        self._log.info(
+            "call_refused",
+            call=call_id,
+            reason=refusal.kind.value,
+            status=refusal.status,
+            budget=refusal.standing.budget if refusal.standing is not None else None,
+        )
+
+    def booked(self, ticket: Ticket, conclusion: Conclusion, moved: Moved) -> None:
+        """A call's end is in the ledger."""
+        provider = ticket.quoted.routed.provider.name
+        self._metrics.ended(provider, moved.state.value, conclusion.certainty)
+        quote = ticket.quoted.quote
+        held = quote.amounts.nano_usd if quote is not None else conclusion.amounts.nano_usd
+        if conclusion.amounts.nano_usd > held:
+            self._metrics.overrun(conclusion.amounts.nano_usd - held)
+        self._log.debug(
+            "call_settled",
+            call=ticket.reservation.call_id,
+            state=moved.state.value,
+            certainty=conclusion.certainty,
+            cost_nano_usd=conclusion.amounts.nano_usd,
+            held_nano_usd=held,
+        )
+
+    def put_off(self, ticket: Ticket, conclusion: Conclusion) -> None:
+        """A call's end waits in the write-ahead file."""
+        self._metrics.put_off()
+        self._log.warning(
+            "settlement_waits_for_ledger",
+            call=ticket.reservation.call_id,
+            cost_nano_usd=conclusion.amounts.nano_usd,
+        )
+
+    def lost(self, ticket: Ticket, conclusion: Conclusion, fault: str) -> None:
+        """A call's end could be kept nowhere; its lease will run out."""
+        self._log.error(
+            "settlement_not_kept",
+            call=ticket.reservation.call_id,
+            cost_nano_usd=conclusion.amounts.nano_usd,
+            fault=fault,
+            effect="the call will be charged as reserved",
+        )
+
+    def replayed(self, booked: int) -> None:
+        """What waited is in the ledger."""
+        self._metrics.replayed(booked)
+        self._log.info("settlements_booked_late", count=booked)
+
+    def expired(self, call_id: str) -> None:
+        """A call was charged as reserved, because its worker is gone."""
+        self._metrics.expired()
+        self._log.warning("call_expired", call=call_id, effect="charged as reserved")
+
+    def client_left(self) -> None:
+        """A client went away before it had everything."""
+        self._metrics.client_left()
+
+    def failed(self, call_id: str, fault: BaseException) -> None:
+        """A call failed for a reason of ours."""
+        self._metrics.failed()
+        self._log.error("call_failed", call=call_id, exc_info=fault)
+
+    # What is around the calls…
+
+    def upstream_refused(self, provider: str, status: int, label: str | None) -> None:
+        """A provider answered with an error status."""
+        self._metrics.upstream_refused(provider, status, label)
+        if label is not None:
+            self._log.warning("provider_refused", provider=provider, status=status, reason=label)
+
+    def task_failed(self, fault: BaseException) -> None:
+        """Something that runs in the background ended with a fault."""
+        self._metrics.failed()
+        self._log.error("background_task_failed", exc_info=fault)
+
+    def ledger_away(self, fault: str) -> None:
+        """The ledger cannot be reached."""
+        self._metrics.ledger_unavailable()
+        self._log.error("ledger_unavailable", fault=fault)
+
+    def adopted(self, entries: int) -> None:
+        """Ends of calls were found that a dead worker had not booked."""
+        if entries:
+            self._log.warning("unbooked_settlements_found", count=entries)
+
+    def cut_at_shutdown(self, calls: int) -> None:
+        """The time to end was up before all calls had ended."""
+        self._log.warning("calls_cut_at_shutdown", count=calls)
+
+    def price_changed(self, change: PriceChange) -> None:
+        """A price changed, or a list tried to change it."""
+        if change.refused is not None:
+            self._log.warning(
+                "price_refused",
+                provider=change.provider,
+                model=change.model,
+                reason=change.refused,
+            )
+        elif change.old is not None:
+            self._log.info("price_changed", provider=change.provider, model=change.model)
+
+    def price_list_failed(self, provider: str, fault: str) -> None:
+        """A provider's list could not be had; the prices so far hold."""
+        self._log.warning("price_list_failed", provider=provider, fault=fault)

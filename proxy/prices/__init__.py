@@ -1,0 +1,1 @@
+"""Where prices come from: configuration, the providers' own lists, published list prices."""

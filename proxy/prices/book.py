@@ -1,0 +1,237 @@
+"""The prices in force: configuration, then the provider's own list, then published prices.
+
+A model that none of them prices has no price; it is never free (docs/decisions/0003-prices.md).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from fractions import Fraction
+from typing import Final
+
+from policies.clock import Clock
+from policies.money import NANO_PER_UNIT
+from policies.pricing import Price
+from proxy.prices import agipower, venice
+from proxy.prices.figures import NotAPrice
+from proxy.prices.lists import PriceChange, PriceList
+from proxy.prices.names import NAME_CHARACTERS_MAX, bare, canonical, spellings
+from proxy.prices.overrides import Overrides
+from proxy.prices.published import PublishedPrices
+
+#: Looked-up names kept, found or not: callers choose them, so they are bounded.
+CACHE_MAX: Final = 4_096
+#: Models of one provider's lists; the longest known list has some 700.
+LISTED_MAX: Final = 20_000
+#: What a list as a whole is called in a `PriceChange`.
+WHOLE_LIST: Final = "*"
+
+_READERS: Final = {"agipower": agipower.read, "venice": venice.read}
+
+
+@dataclass(slots=True)
+class _Listed:
+    """What one provider's own lists have said so far."""
+
+    prices: dict[str, Price] = field(default_factory=dict)
+    #: Other names that the provider takes, to ids.
+    aliases: dict[str, str] = field(default_factory=dict)
+    #: Canonical spellings of all names, to ids.
+    names: dict[str, str] = field(default_factory=dict)
+    #: Reasons that were reported, so that each is reported once.
+    refused: dict[str, str] = field(default_factory=dict)
+
+    def find(self, found: tuple[str, ...]) -> Price | None:
+        """Return the price of a model by any of its names."""
+        for name in found:
+            if (price := self.prices.get(name)) is not None:
+                return price
+        for name in found:
+            if (model := self.names.get(canonical(name))) is not None:
+                return self.prices[model]
+        return None
+
+    def former(self, name: str) -> tuple[str, Price | None]:
+        """Return the id to keep a model by, and its price so far.
+
+        AGIPower's lists name the same model with its owner and without: the owner is kept.
+        """
+        if "/" in name:
+            plain = self.prices.pop(bare(name), None)
+            return name, self.prices.get(name, plain)
+        model = name if name in self.prices else self.names.get(canonical(name), name)
+        return model, self.prices.get(model)
+
+    def index(self) -> None:
+        """Take in new ids: a name without its owner counts where only one owner has it."""
+        self.names = {canonical(model): model for model in reversed(self.prices)}
+        bare_names: dict[str, set[str]] = {}
+        for model in self.prices:
+            bare_names.setdefault(canonical(bare(model)), set()).add(model)
+        for name, models in bare_names.items():
+            if len(models) == 1:
+                self.names.setdefault(name, *models)
+        for alias, model in self.aliases.items():
+            self.names.setdefault(canonical(alias), model)
+
+
+class PriceBook:
+    """Answers what a model costs at a provider, and notes what changes."""
+
+    def __init__(
+        self,
+        *,
+        kinds: Mapping[str, str],
+        overrides: Mapping[str, Mapping[str, object]],
+        clock: Clock,
+        published: PublishedPrices | None = None,
+    ) -> None:
+        """Take the configuration.
+
+        Args:
+            kinds: the kind of each provider, by its name.
+            overrides: the configuration's `prices`.
+
+        Raises:
+            NotAPrice: an override is wrong; the message names it.
+        """
+        self._kinds = dict(kinds)
+        self._overrides = Overrides(overrides)
+        self._clock = clock
+        self._published = PublishedPrices() if published is None else published
+        self._listed: dict[str, _Listed] = {}
+        self._credits: dict[str, dict[str, int]] = {}
+        # Price, or None for a refusal; and when to look again.
+        self._cache: OrderedDict[tuple[str, str], tuple[Price | None, int | None]] = OrderedDict()
+
+    def lookup(self, provider: str, model: str) -> Price | None:
+        """Return what a model costs at a provider by now; None when nobody says, which refuses."""
+        key = (provider, model)
+        kept = self._cache.get(key)
+        if kept is not None and (kept[1] is None or self._clock.now_ms() < kept[1]):
+            self._cache.move_to_end(key)
+            return kept[0]
+        if provider not in self._kinds or len(model) > NAME_CHARACTERS_MAX:
+            return None
+        found = self._find(provider, model)
+        self._cache[key] = found
+        self._cache.move_to_end(key)
+        if len(self._cache) > CACHE_MAX:
+            self._cache.popitem(last=False)
+        return found[0]
+
+    def refresh(self, provider: str, kind: str, payload: object) -> list[PriceChange]:
+        """Take in a provider's own list, as decoded JSON, and return what changed, or was refused.
+
+        A price that cannot be taken leaves the former one in force. A refusal is told once. A
+        model that is not on the list any more keeps its price: calls under way need it.
+        """
+        listed = self._listed.setdefault(provider, _Listed())
+        reader = _READERS.get(kind)
+        try:
+            if reader is None:
+                raise NotAPrice(f"providers of kind '{kind}' have no list that can be read")
+            new = reader(payload)
+        except NotAPrice as error:
+            new = PriceList(refused={WHOLE_LIST: str(error)})
+        source = f"{kind} list"
+        told = _refusals(provider, source, listed, new)
+        changes = _changes(provider, source, listed, new)
+        listed.aliases |= {name: id_ for name, id_ in new.aliases.items() if id_ in listed.prices}
+        listed.index()
+        self._cache.clear()
+        return told + changes
+
+    def set_credit_rate(self, provider: str, credit: str, usd_per_credit: Decimal) -> None:
+        """Note what one of a provider's credits is worth (AGIPower's `effective_usd_per_flow`).
+
+        Raises:
+            NotAPrice: it is not above zero.
+        """
+        if not usd_per_credit.is_finite() or usd_per_credit <= 0:
+            raise NotAPrice(f"{usd_per_credit} US dollars is no worth of a credit")
+        per_usd = math.ceil(NANO_PER_UNIT / Fraction(usd_per_credit))
+        rates = self._credits.setdefault(provider, {})
+        if rates.get(credit) != per_usd:
+            rates[credit] = per_usd
+            self._cache.clear()
+
+    def _find(self, provider: str, model: str) -> tuple[Price | None, int | None]:
+        kind = self._kinds[provider]
+        found = spellings(kind, model)
+        override = self._overrides.find(found)
+        listed = self._listed.get(provider)
+        own = None if listed is None else listed.find(found)
+        if own is None:
+            published = self._published.find(kind, found, self._clock.now_ms())
+            own = None if published is None else published.price
+            until_ms = None if published is None else published.until_ms
+        else:
+            until_ms = None
+        price = own if override is None else _with_limits_of(override, own)
+        rates = self._credits.get(provider)
+        if price is not None and rates:
+            price = replace(price, credits_per_usd={**price.credits_per_usd, **rates})
+        return price, until_ms
+
+
+def _with_limits_of(override: Price, own: Price | None) -> Price:
+    """Return a configured price with the limits that another source states and it does not."""
+    if own is None:
+        return override
+    return replace(
+        override,
+        context_window=override.context_window or own.context_window,
+        max_output_tokens=override.max_output_tokens or own.max_output_tokens,
+        credits_per_usd=own.credits_per_usd,
+    )
+
+
+def _refusals(provider: str, source: str, listed: _Listed, new: PriceList) -> list[PriceChange]:
+    told = []
+    for model, reason in new.refused.items():
+        if listed.refused.get(model) != reason and len(listed.refused) < LISTED_MAX:
+            listed.refused[model] = reason
+            former = listed.prices.get(model)
+            told.append(
+                PriceChange(
+                    provider=provider,
+                    model=model,
+                    old=former,
+                    new=former,
+                    source=source,
+                    refused=reason,
+                )
+            )
+    return told
+
+
+def _changes(provider: str, source: str, listed: _Listed, new: PriceList) -> list[PriceChange]:
+    changes = []
+    for name, price in new.prices.items():
+        listed.refused.pop(name, None)
+        model, former = listed.former(name)
+        if former is None and len(listed.prices) >= LISTED_MAX:
+            continue
+        merged = price if former is None else _merged(former, price)
+        if former is None or former.version != merged.version:
+            changes.append(
+                PriceChange(provider=provider, model=model, old=former, new=merged, source=source)
+            )
+        listed.prices[model] = merged
+    if new.prices:
+        listed.refused.pop(WHOLE_LIST, None)
+    return changes
+
+
+def _merged(former: Price, price: Price) -> Price:
+    """Return the new price with limits that only another list of the same provider names."""
+    return replace(
+        price,
+        context_window=price.context_window or former.context_window,
+        max_output_tokens=price.max_output_tokens or former.max_output_tokens,
+    )

@@ -1,0 +1,64 @@
+"""OpenRouter: three dialects, and the cost in every answer (facts: providers.md, 3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from proxy.dialects.endpoints import Endpoint
+from proxy.providers.exhaustion import (
+    PAYMENT_REQUIRED,
+    TOO_MANY_REQUESTS,
+    Sign,
+    header_first,
+    meaning,
+)
+from proxy.providers.interface import Exhausted, ProviderSettings, Target
+from proxy.providers.targets import Targets, bearer, without_version
+
+# 3.1: no generateContent. Its Responses are stateless.
+PATHS: Final = {
+    "chat_completions": "/v1/chat/completions",
+    "responses": "/v1/responses",
+    "messages": "/v1/messages",
+    "embeddings": "/v1/embeddings",
+    "models": "/v1/models",
+}
+# protocols.md, C3.
+_SIGNS: Final[tuple[Sign, ...]] = (
+    (PAYMENT_REQUIRED, b"openrouter_key_limit", Exhausted.KEY_LIMIT),
+    (PAYMENT_REQUIRED, b"", Exhausted.CREDIT),
+    (TOO_MANY_REQUESTS, b"", Exhausted.RATE_LIMIT),
+)
+
+
+class OpenRouter:
+    """OpenRouter; its base URL may end in /v1 or not."""
+
+    kind: Final = "openrouter"
+    #: Usage is in every stream. The option does nothing there (3.1), so a chunk that was taken
+    #: out as unwanted would be one that the client has without a proxy.
+    supports_usage_option: Final = False
+
+    def __init__(self, name: str, settings: ProviderSettings) -> None:
+        self.name: Final = name
+        self._targets = Targets(without_version(settings.base_url), PATHS, settings)
+        self._auth = bearer(settings.api_key)
+
+    def target(self, endpoint: Endpoint) -> Target | None:
+        """Return where an endpoint is."""
+        return self._targets.target(endpoint, self._auth)
+
+    def prices_target(self) -> Target | None:
+        """Return where prices are, if the configuration names a place."""
+        return self._targets.prices(self._auth)
+
+    def generation_ids(
+        self, headers: Mapping[str, str], body_ids: Sequence[str] = ()
+    ) -> tuple[str, ...]:
+        """Return the header's id and the body's: both are `gen-…` (3.1)."""
+        return header_first("x-generation-id", headers, body_ids)
+
+    def is_quota_refusal(self, status: int, body_prefix: bytes) -> str | None:
+        """Return what has run out, if that is why it refused (protocols.md, C3)."""
+        return meaning(_SIGNS, status, body_prefix)

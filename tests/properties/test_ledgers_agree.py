@@ -1,0 +1,207 @@
+"""The in-memory oracle and Redis never differ, whatever is done to both; and the invariants hold on both."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from policies.budgets import Budget
+from policies.decisions import Admitted
+from policies.errors import IllegalTransition, UnknownCall
+from policies.ledger.address import Address, parse_url
+from policies.ledger.connection import Connection
+from policies.ledger.interface import Admission, Ask
+from policies.ledger.memory import MemoryLedger
+from policies.ledger.redis_ledger import RedisLedger
+from policies.reservations import Reservation
+from policies.units import CALLS, TOKENS, USD, Amounts
+from policies.windows import Calendar, FirstUse, Lifetime, Rolling
+from proxy.tasks import Tasks
+from tests.doubles.clocked_scripts import clock_key, clocked_scripts
+from tests.doubles.fake_clock import FakeClock
+
+MINUTE_MS = 60_000
+BUDGETS = (
+    Budget(name="hour", unit=USD, limit=60, window=Calendar("hour", "Asia/Kolkata")),
+    Budget(name="life", unit=USD, limit=400, window=Lifetime()),
+    Budget(name="rolling", unit=TOKENS, limit=50, window=Rolling(10 * MINUTE_MS)),
+    Budget(name="first", unit=CALLS, limit=6, window=FirstUse(7 * MINUTE_MS)),
+    Budget(
+        name="likely",
+        unit=USD,
+        limit=40,
+        window=Rolling(20 * MINUTE_MS),
+        quote="likely",
+        overrun_max=15,
+        each="user",
+    ),
+    Budget(name="shadow", unit=USD, limit=10, window=Calendar("day"), mode="shadow"),
+)
+_numbers = itertools.count()
+amounts = st.integers(min_value=0, max_value=25)
+
+
+class LedgersAgree(RuleBasedStateMachine):
+    """Drives both ledgers with the same operations and compares every answer."""
+
+    redis_url = ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.clock = FakeClock()
+        organization = f"agree-{next(_numbers)}"
+        self.tasks = Tasks()
+        self.connection = self.loop.run_until_complete(self._connect())
+        self.memory = MemoryLedger(self.clock)
+        self.redis = RedisLedger(
+            self.connection, organization, self.clock, scripts=clocked_scripts(organization)
+        )
+        self.clock_key = clock_key(organization)
+        self.calls: list[Reservation] = []
+        self._advance(0)
+
+    async def _connect(self) -> Connection:
+        async def resolve() -> Address:
+            return parse_url(self.redis_url).addresses[0]
+
+        made = Connection(resolve, timeout_s=5, spawn=self.tasks.spawn, clock=self.clock)
+        await made.open()
+        return made
+
+    def teardown(self) -> None:
+        self.loop.run_until_complete(self.connection.close())
+        self.loop.run_until_complete(self.tasks.close())
+        self.loop.close()
+
+    def _advance(self, milliseconds: int) -> None:
+        self.clock.advance(milliseconds)
+
+        async def set_time() -> None:
+            await self.connection.execute("SET", self.clock_key, self.clock.now_ms())
+
+        self.loop.run_until_complete(set_time())
+
+    def _both(self, operation: Callable[[MemoryLedger | RedisLedger], Awaitable[Any]]) -> Any:
+        async def outcome(ledger: MemoryLedger | RedisLedger) -> Any:
+            try:
+                return await operation(ledger)
+            except (IllegalTransition, UnknownCall) as error:
+                return type(error), str(error)
+
+        expected = self.loop.run_until_complete(outcome(self.memory))
+        actual = self.loop.run_until_complete(outcome(self.redis))
+        assert actual == expected
+        return actual
+
+    @rule(
+        which=st.sets(st.sampled_from(range(len(BUDGETS))), min_size=1),
+        held=amounts,
+        more=amounts,
+        subject=st.sampled_from(["a", "b"]),
+        admission=st.sampled_from([Admission.DECIDE, Admission.DECIDE, *Admission]),
+        repeat=st.booleans(),
+    )
+    def reserve(
+        self,
+        which: set[int],
+        held: int,
+        more: int,
+        subject: str,
+        admission: Admission,
+        repeat: bool,
+    ) -> None:
+        asks = [
+            Ask(
+                budget=BUDGETS[at],
+                subject=subject if BUDGETS[at].each else "",
+                held=held,
+                bound=held + more if BUDGETS[at].quote == "likely" else held,
+            )
+            for at in sorted(which)
+        ]
+        call_id = f"call-{len(self.calls)}"
+        for _ in range(2 if repeat else 1):
+            decision = self._both(
+                lambda ledger: ledger.reserve(call_id, asks, data="{}", admission=admission)
+            )
+        if isinstance(decision, Admitted):
+            self.calls.append(decision.reservation)
+
+    def _call(self, data: st.DataObject) -> Reservation:
+        return data.draw(st.sampled_from(self.calls))
+
+    @precondition(lambda self: self.calls)
+    @rule(data=st.data(), nano=amounts, tokens=amounts, operation=st.sampled_from(["settle", "receipt"]))
+    def correct(self, data: st.DataObject, nano: int, tokens: int, operation: str) -> None:
+        call = self._call(data)
+        actual = Amounts(nano_usd=nano, input_tokens=tokens, output_tokens=1)
+        self._both(lambda ledger: getattr(ledger, operation)(call, actual, outcome="{}"))
+
+    @precondition(lambda self: self.calls)
+    @rule(data=st.data())
+    def release(self, data: st.DataObject) -> None:
+        call = self._call(data)
+        self._both(lambda ledger: ledger.release(call, outcome="{}"))
+
+    @precondition(lambda self: self.calls)
+    @rule(data=st.data())
+    def give_up(self, data: st.DataObject) -> None:
+        call = self._call(data)
+        self._both(lambda ledger: ledger.give_up(call, outcome="{}"))
+
+    @precondition(lambda self: self.calls)
+    @rule(data=st.data())
+    def extend(self, data: st.DataObject) -> None:
+        call_id = self._call(data).call_id
+        self._both(lambda ledger: ledger.extend([call_id, "stranger"]))
+
+    @rule()
+    def sweep(self) -> None:
+        for call_id in self._both(lambda ledger: ledger.overdue(100)):
+            record = self._both(lambda ledger, call_id=call_id: ledger.find(call_id))
+            self._both(lambda ledger, record=record: ledger.expire(record.reservation))
+
+    @rule(milliseconds=st.sampled_from([1, 9_999, MINUTE_MS, 5 * MINUTE_MS, 31 * MINUTE_MS]))
+    def time_passes(self, milliseconds: int) -> None:
+        self._advance(milliseconds)
+
+    @invariant()
+    def every_counter_stands_alike(self) -> None:
+        asks = [
+            Ask(budget=budget, subject=subject, held=0, bound=0)
+            for budget in BUDGETS
+            for subject in (["a", "b"] if budget.each else [""])
+        ]
+        for standing in self._both(lambda ledger: ledger.standings(asks)):
+            assert standing.reserved >= 0
+            assert standing.spent >= 0
+            if standing.mode == "enforce" and standing.window.startswith(("hour", "life", "first")):
+                total = standing.spent + standing.reserved
+                assert total <= standing.limit + standing.overrun
+
+    @invariant()
+    def the_journals_are_alike(self) -> None:
+        memory = self.loop.run_until_complete(self.memory.journal(count_max=10_000))
+        redis = self.loop.run_until_complete(self.redis.journal(count_max=10_000))
+        assert [(e.kind, e.call_id, e.at_ms, e.movements) for e in redis] == [
+            (e.kind, e.call_id, e.at_ms, e.movements) for e in memory
+        ]
+
+
+def test_the_ledgers_never_differ(redis_url: str) -> None:
+    LedgersAgree.redis_url = redis_url
+    case = LedgersAgree.TestCase
+    case.settings = settings(
+        max_examples=60,
+        stateful_step_count=40,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    case().runTest()
