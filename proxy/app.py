@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -24,17 +23,20 @@ from proxy.gateway.allowance import Allowance
 from proxy.gateway.background import Background
 from proxy.gateway.books import Books, replay
 from proxy.gateway.drain import DrainLimits, Drains
+from proxy.gateway.ending import Endings
 from proxy.gateway.forward import Forwarder
 from proxy.gateway.free import FreeRequests
 from proxy.gateway.http_server import HttpServer
 from proxy.gateway.inference import Stations
 from proxy.gateway.leases import Leases
+from proxy.gateway.meter import meter_answer
 from proxy.gateway.owners import ResponseOwners
 from proxy.gateway.quote import Quoter
 from proxy.gateway.refuse import Refuser
 from proxy.gateway.route import Route, Router
 from proxy.gateway.server import DataPlane
 from proxy.gateway.settle import Settler
+from proxy.gateway.watch import Watch
 from proxy.gateway.write_ahead import Unbooked, WriteAhead
 from proxy.key_store import KeyStore
 from proxy.keys import KeyRing
@@ -45,7 +47,6 @@ from proxy.providers.connection import Upstream
 from proxy.providers.interface import Provider
 from proxy.settings import Settings
 from proxy.tasks import Tasks
-from proxy.gateway.watch import Watch
 
 # At start, calls wait this long for the providers' own lists before other prices are used.
 PRICES_WAIT_S: Final = 5.0
@@ -106,9 +107,7 @@ class Application:
 
     def _build_plane(self) -> DataPlane:
         learning = Learning()
-        settler = Settler(self.prices, learning)
         quoter = Quoter(self.prices, learning)
-        books = Books(self.ledger, self._write_ahead, self._allowance, self._watch)
         owners = ResponseOwners(self.commands, self.rulebook.organization)
         router = Router(self.providers, self._routes())
         drain = self.settings.gateway.drain
@@ -117,22 +116,19 @@ class Application:
                 calls_max=drain.calls_max, bytes_max=drain.bytes_max, time_s=drain.time_ms / 1000
             )
         )
-        background = Background(
-            upstream=self._upstream,
-            settler=settler,
-            books=books,
-            leases=self.leases,
-            tasks=self._calls,
+        endings = Endings(
+            ledger=self.ledger,
+            settler=Settler(self.prices, learning),
+            books=Books(self.ledger, self._write_ahead, self._allowance, self._watch),
+            background=Background(upstream=self._upstream, leases=self.leases, tasks=self._calls),
+            owners=owners,
         )
         forwarder = Forwarder(
             upstream=self._upstream,
-            ledger=self.ledger,
-            settler=settler,
-            books=books,
-            background=background,
-            owners=owners,
+            meter_answer=meter_answer,
+            ends=endings,
             drains=drains,
-            watch=self._watch,
+            observer=self._watch,
         )
         stations = Stations(
             keys=self.keys,
@@ -140,8 +136,7 @@ class Application:
             quoter=quoter,
             gate=Gate(self.ledger, self._allowance, quoter.with_quote, self._clock),
             forwarder=forwarder,
-            settler=settler,
-            books=books,
+            endings=endings,
             leases=self.leases,
             ledger=self.ledger,
             clock=self._clock,
@@ -202,8 +197,7 @@ class Application:
         server = HttpServer(
             self._plane.handle,
             self._plane.malformed,
-            max_line_size=HEADER_BYTES_MAX,
-            max_field_size=HEADER_BYTES_MAX,
+            header_bytes_max=HEADER_BYTES_MAX,
         )
         self._runner = web.ServerRunner(server)
         await self._runner.setup()

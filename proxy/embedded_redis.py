@@ -73,7 +73,7 @@ class EmbeddedRedis:
     def _start_keeper(self) -> None:
         binary = server_binary()
         with (self._folder / "keeper.log").open("ab") as log:
-            keeper = subprocess.Popen(
+            keeper = subprocess.Popen(  # noqa: S603 - Our own interpreter and our own module.
                 [sys.executable, "-m", "proxy.embedded_redis", str(self._folder), binary],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -142,7 +142,7 @@ def _answers(folder: Path) -> bool:
 def _serve(folder: Path, binary: str) -> subprocess.Popen[bytes]:
     path = socket_path(folder)
     path.unlink(missing_ok=True)
-    return subprocess.Popen(
+    return subprocess.Popen(  # noqa: S603 - The server that `server_binary` found.
         [
             *(binary, "--port", "0", "--unixsocket", str(path), "--unixsocketperm", "700"),
             *("--dir", str(folder), "--logfile", str(folder / "redis.log"), "--loglevel", "notice"),

@@ -10,7 +10,7 @@ from policies.money import decimal_text
 from policies.units import USD, is_nano
 
 
-def amount_json(unit: str, amount: int) -> Any:
+def amount_json(unit: str, amount: int) -> int | dict[str, int | str]:
     """Return an amount as JSON: money in two spellings, tokens and calls as plain numbers."""
     if unit == USD:
         return {"nano_usd": amount, "usd": decimal_text(amount)}

@@ -58,9 +58,7 @@ def memory_ledger(clock: FakeClock) -> MemoryLedger:
 
 
 @pytest.fixture
-async def redis_ledger(
-    connection: Connection, clock: FakeClock, organization: str
-) -> RedisLedger:
+async def redis_ledger(connection: Connection, clock: FakeClock, organization: str) -> RedisLedger:
     """The real scripts on the real server, by the test's clock."""
     key = clock_key(organization)
     await connection.execute("SET", key, clock.now_ms())

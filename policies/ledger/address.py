@@ -69,7 +69,7 @@ def parse_url(url: str) -> Deployment:
     scheme, _, kind = parts.scheme.partition("+")
     if scheme not in ("redis", "rediss") or kind not in ("", "sentinel", "cluster"):
         message = (
-            f"'{url.split('@')[-1]}' is not a Redis URL: use redis://, rediss://, unix://, "
+            f"'{url.rsplit('@', maxsplit=1)[-1]}' is not a Redis URL: use redis://, rediss://, unix://, "
             "redis+sentinel:// or redis+cluster://"
         )
         raise ValueError(message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote, unquote
 
 from policies.budgets import Budget
@@ -14,7 +15,6 @@ ROLLING = "rolling"
 FIRST_USE = "first-use"
 
 
-@dataclass(frozen=True, slots=True)
 class Keys:
     """Key names of one organisation.
 
@@ -22,37 +22,22 @@ class Keys:
     script may touch them all, and organisations spread over the shards.
     """
 
-    organization: str
+    __slots__ = ("callers", "callers_version", "counters", "deadlines", "journal", "prefix")
 
-    @property
-    def prefix(self) -> str:
-        """What every key begins with."""
-        return f"bursar:{{{quote(self.organization, safe='')}}}"
-
-    @property
-    def journal(self) -> str:
-        """The stream of journal entries."""
-        return f"{self.prefix}:journal"
-
-    @property
-    def deadlines(self) -> str:
-        """The sorted set of reserved calls by the end of their lease."""
-        return f"{self.prefix}:deadlines"
-
-    @property
-    def counters(self) -> str:
-        """The set of counters that were ever opened and are perhaps still there."""
-        return f"{self.prefix}:counters"
-
-    @property
-    def callers(self) -> str:
-        """The hash of callers' keys by the digest of their secret."""
-        return f"{self.prefix}:keys"
-
-    @property
-    def callers_version(self) -> str:
-        """Counts up whenever a caller's key changes."""
-        return f"{self.prefix}:keys:version"
+    def __init__(self, organization: str) -> None:
+        """Name everything once: a call asks for these names ten times."""
+        #: What every key begins with.
+        self.prefix = f"bursar:{{{quote(organization, safe='')}}}"
+        #: The stream of journal entries.
+        self.journal = f"{self.prefix}:journal"
+        #: The sorted set of reserved calls by the end of their lease.
+        self.deadlines = f"{self.prefix}:deadlines"
+        #: The set of counters that were ever opened and are perhaps still there.
+        self.counters = f"{self.prefix}:counters"
+        #: The hash of callers' keys by the digest of their secret.
+        self.callers = f"{self.prefix}:keys"
+        #: Counts up whenever a caller's key changes.
+        self.callers_version = f"{self.prefix}:keys:version"
 
     def topic(self, name: str) -> str:
         """Return the hash of values that were journalled last, by name, such as prices."""
@@ -67,9 +52,10 @@ class Keys:
         return f"{self.prefix}:counter:{name}"
 
 
-def counter_name(budget: Budget, subject: str, window_id: str) -> str:
+@lru_cache(maxsize=4_096)
+def counter_name(budget: str, subject: str, window_id: str) -> str:
     """Return the identity of a counter: budget, subject and window."""
-    return f"{budget.name}:{quote(subject, safe='')}:{window_id}"
+    return f"{budget}:{quote(subject, safe='')}:{window_id}"
 
 
 def counter_parts(name: str) -> tuple[str, str, str]:
@@ -97,13 +83,13 @@ def place(budget: Budget, subject: str, now_ms: int) -> Placement:
     match budget.window:
         case Calendar() | Lifetime() as window:
             span = window.span(now_ms)
-            name = counter_name(budget, subject, span.id)
+            name = counter_name(budget.name, subject, span.id)
             return Placement(name, FIXED, span.id, span.start_ms, span.end_ms or 0, 0, 0)
         case Rolling() as window:
-            name = counter_name(budget, subject, window.id)
+            name = counter_name(budget.name, subject, window.id)
             return Placement(name, ROLLING, window.id, 0, 0, window.length_ms, window.bucket_ms)
         case FirstUse() as window:
-            name = counter_name(budget, subject, window.id)
+            name = counter_name(budget.name, subject, window.id)
             return Placement(name, FIRST_USE, window.id, 0, 0, window.length_ms, 0)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from policies import journal as journal_kinds
@@ -13,6 +13,7 @@ from policies.clock import Clock
 from policies.decisions import Admitted, Decision, Duplicate, Moved, Refused, Standing
 from policies.errors import IllegalTransition, UnknownCall
 from policies.journal import Entry, Movement
+from policies.ledger.counter import Counter, is_short, movement, retry_at, slot_of
 from policies.ledger.interface import Admission, Ask, CallRecord, reservation_amounts
 from policies.ledger.keys import (
     FIRST_USE,
@@ -27,34 +28,6 @@ from policies.reservations import DONE, Charge, Operation, Reservation, State, s
 from policies.units import Amounts
 
 LEASE_MS: Final = 60_000
-
-
-@dataclass(slots=True)
-class Counter:
-    """What one counter has come to, in the budget's unit."""
-
-    spent: int = 0
-    reserved: int = 0
-    #: Bounds above what is reserved, of calls in flight.
-    excess: int = 0
-    overrun: int = 0
-    #: First-use windows: when the present one began; 0: it was never used.
-    start_ms: int = 0
-    #: Rolling windows: spent by sub-bucket.
-    buckets: dict[int, int] = field(default_factory=dict)
-
-    def evict(self, now_ms: int, length_ms: int, bucket_ms: int) -> int:
-        """Take out what is wholly older than a rolling window; return the oldest bucket that counts."""
-        live = (now_ms - length_ms) // bucket_ms
-        for bucket in [bucket for bucket in self.buckets if bucket < live]:
-            self.spent -= self.buckets.pop(bucket)
-        return live
-
-    def rotate(self, now_ms: int, length_ms: int) -> None:
-        """Begin a first-use window anew when the one before is over."""
-        if self.start_ms == 0 or now_ms >= self.start_ms + length_ms:
-            self.start_ms = now_ms
-            self.spent = self.reserved = self.excess = self.overrun = 0
 
 
 @dataclass(slots=True)
@@ -98,12 +71,12 @@ class MemoryLedger:
             if known.state is not State.RESERVED:
                 return Duplicate(state=known.state)
             return self._admitted(known.reservation, asks, places, counters)
-        short = [_is_short(ask, counter) for ask, counter in zip(asks, counters, strict=True)]
+        short = [is_short(ask, counter) for ask, counter in zip(asks, counters, strict=True)]
         enforced = [at for at, ask in enumerate(asks) if short[at] and ask.budget.mode == "enforce"]
         if enforced and admission is not Admission.FORCE:
             if admission is Admission.DECIDE:
                 moves = [
-                    _movement(ask, p, c) for ask, p, c in zip(asks, places, counters, strict=True)
+                    movement(ask, p, c) for ask, p, c in zip(asks, places, counters, strict=True)
                 ]
                 self._write(journal_kinds.REFUSED, call_id, data, moves)
             return self._refused(enforced[0], asks, places, counters)
@@ -134,13 +107,13 @@ class MemoryLedger:
             above = counter.spent + counter.reserved - ask.budget.limit - counter.overrun
             if admission is Admission.FORCE and ask.budget.mode == "enforce" and above > 0:
                 counter.overrun += above
-            slot = _slot(placement, counter, now_ms)
+            slot = slot_of(placement, counter, now_ms)
             charges.append(
                 charge_of(
                     ask.budget, ask.subject, placement, slot=slot, held=ask.held, bound=ask.bound
                 )
             )
-            moves.append(_movement(ask, placement, counter, reserved_change=ask.held))
+            moves.append(movement(ask, placement, counter, reserved_change=ask.held))
         reservation = Reservation(call_id=call_id, at_ms=now_ms, charges=tuple(charges))
         self._calls[call_id] = _Call(
             state=State.RESERVED,
@@ -179,7 +152,7 @@ class MemoryLedger:
             standing=standings[position],
             asked=asks[position].held,
             standings=standings,
-            retry_at_ms=_retry_at(asks[position], places[position], counters[position]),
+            retry_at_ms=retry_at(asks[position], places[position], counters[position]),
             keys_version=self.keys_version,
         )
 
@@ -371,48 +344,6 @@ class MemoryLedger:
         if placement.kind == ROLLING:
             counter.evict(now_ms, placement.length_ms, placement.bucket_ms)
         return counter
-
-
-def _is_short(ask: Ask, counter: Counter) -> bool:
-    """Tell whether a budget has no room; a call that asks for nothing passes one that is used up."""
-    if ask.held == 0 and ask.bound == 0:
-        return False
-    counted = counter.spent + counter.reserved
-    return (
-        counted + ask.held > ask.budget.limit
-        or counted + counter.excess + ask.bound > ask.budget.limit + ask.budget.overrun_max
-    )
-
-
-def _retry_at(ask: Ask, placement: Placement, counter: Counter) -> int | None:
-    if placement.kind != ROLLING:
-        return None
-    missing = counter.spent + counter.reserved + ask.held - ask.budget.limit
-    for bucket in sorted(counter.buckets):
-        missing -= counter.buckets[bucket]
-        if missing <= 0:
-            return (bucket + 1) * placement.bucket_ms + placement.length_ms
-    return None
-
-
-def _slot(placement: Placement, counter: Counter, now_ms: int) -> int:
-    if placement.kind == ROLLING:
-        return now_ms // placement.bucket_ms
-    return counter.start_ms if placement.kind == FIRST_USE else 0
-
-
-def _movement(
-    ask: Ask, placement: Placement, counter: Counter, *, reserved_change: int = 0
-) -> Movement:
-    return Movement(
-        counter=placement.counter,
-        unit=ask.budget.unit,
-        spent_change=0,
-        reserved_change=reserved_change,
-        spent=counter.spent,
-        reserved=counter.reserved,
-        overrun=counter.overrun,
-    )
 
 
 def _standings(

@@ -6,17 +6,17 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from policies.clock import Clock
 from policies.budgets import Budget
-from policies.decisions import Admitted, Decision, Duplicate, Moved, Refused, Standing
+from policies.clock import Clock
+from policies.decisions import Decision, Moved, Standing
 from policies.errors import IllegalTransition, LedgerUnavailable, UnknownCall
-from policies.journal import Entry, Movement
+from policies.journal import Entry
 from policies.ledger.connection import Commands, RedisRefused, Reply
 from policies.ledger.interface import Admission, Ask, CallRecord, reservation_amounts
-from policies.ledger.keys import FIXED, Keys, Placement, charge_of, counter_parts, place
+from policies.ledger.keys import FIXED, Keys, Placement, counter_parts, place
+from policies.ledger.replies import charges_of, decision_of, entry_of, integers, standings_of
 from policies.ledger.scripts import Script, script
-from policies.ledger.standings import standing_of
-from policies.reservations import DONE, Charge, Operation, Reservation, State, sources
+from policies.reservations import DONE, Operation, Reservation, State, sources
 from policies.units import Amounts
 
 LEASE_MS: Final = 60_000
@@ -72,7 +72,7 @@ class RedisLedger:
             )
             self._learn_time(int(reply[1]))
             if reply[0] != b"passed":
-                return _decision(call_id, asks, places, reply)
+                return decision_of(call_id, asks, places, reply)
         raise LedgerUnavailable(
             "the windows of this call passed while it was reserved, three times"
         )
@@ -232,9 +232,9 @@ class RedisLedger:
         return CallRecord(
             state=State(record["state"]),
             reservation=Reservation(
-                call_id=call_id, at_ms=int(record["at"]), charges=_charges_of(record)
+                call_id=call_id, at_ms=int(record["at"]), charges=charges_of(record)
             ),
-            charged=tuple(_integers(record["charged"])),
+            charged=tuple(integers(record["charged"])),
             data=record["data"],
             outcome=record["outcome"],
             generation_ids=tuple(json.loads(record["ids"] or "[]")),
@@ -252,7 +252,7 @@ class RedisLedger:
             "stand", [self._keys.counter(at.counter) for at in places], arguments
         )
         self._learn_time(int(reply[0]))
-        return _standings(asks, places, reply[1:])
+        return standings_of(asks, places, reply[1:])
 
     async def subjects(self, budget: Budget) -> list[str]:
         """Return the subjects for which a budget has a counter in its present window."""
@@ -274,7 +274,7 @@ class RedisLedger:
         rows = await self._commands.execute(
             "XRANGE", self._keys.journal, begin, "+", "COUNT", count_max
         )
-        return [_entry(row) for row in rows]
+        return [entry_of(row) for row in rows]
 
     # The connection…
 
@@ -297,120 +297,3 @@ class RedisLedger:
             if not str(error).startswith("NOSCRIPT"):
                 raise
         return await self._commands.execute("EVAL", chosen.source, len(keys), *keys, *arguments)
-
-
-def _decision(
-    call_id: str, asks: Sequence[Ask], places: Sequence[Placement], reply: Reply
-) -> Decision:
-    outcome, now_ms, keys_version, detail = (
-        reply[0],
-        int(reply[1]),
-        int(reply[2]),
-        reply[3].decode(),
-    )
-    rows = reply[4:]
-    match outcome:
-        case b"admitted":
-            charges = tuple(
-                charge_of(
-                    ask.budget,
-                    ask.subject,
-                    at,
-                    slot=rows[i * 4 + 3],
-                    held=ask.held,
-                    bound=ask.bound,
-                )
-                for i, (ask, at) in enumerate(zip(asks, places, strict=True))
-            )
-            return Admitted(
-                reservation=Reservation(call_id=call_id, at_ms=now_ms, charges=charges),
-                standings=_standings(asks, places, rows),
-                would_refuse=tuple(asks[at - 1].budget.name for at in _integers(detail)),
-                keys_version=keys_version,
-            )
-        case b"refused":
-            position, retry_at_ms = _integers(detail)
-            standings = _standings(asks, places, rows)
-            return Refused(
-                standing=standings[position - 1],
-                asked=asks[position - 1].held,
-                standings=standings,
-                retry_at_ms=retry_at_ms or None,
-                keys_version=keys_version,
-            )
-        case _:
-            return Duplicate(state=State(detail))
-
-
-def _standings(
-    asks: Sequence[Ask], places: Sequence[Placement], rows: Sequence[int]
-) -> tuple[Standing, ...]:
-    return tuple(
-        standing_of(
-            ask,
-            at,
-            spent=rows[i * 4],
-            reserved=rows[i * 4 + 1],
-            overrun=rows[i * 4 + 2],
-            slot_ms=rows[i * 4 + 3],
-        )
-        for i, (ask, at) in enumerate(zip(asks, places, strict=True))
-    )
-
-
-def _integers(csv: str) -> list[int]:
-    return [int(part) for part in csv.split(",") if part]
-
-
-def _charges_of(record: dict[str, str]) -> tuple[Charge, ...]:
-    numbers = zip(
-        _integers(record["held"]),
-        _integers(record["bound"]),
-        _integers(record["slots"]),
-        strict=True,
-    )
-    return tuple(
-        Charge(
-            counter=counter,
-            budget=budget,
-            subject=subject,
-            unit=unit,
-            kind=kind,
-            length_ms=int(length_ms),
-            bucket_ms=int(bucket_ms),
-            slot=slot,
-            held=held,
-            bound=bound,
-        )
-        for (counter, budget, subject, unit, kind, length_ms, bucket_ms), (
-            held,
-            bound,
-            slot,
-        ) in zip(json.loads(record["charges"]), numbers, strict=True)
-    )
-
-
-def _entry(row: Reply) -> Entry:
-    entry_id, flat = row
-    fields = {flat[i].decode(): flat[i + 1].decode() for i in range(0, len(flat), 2)}
-    return Entry(
-        id=entry_id.decode(),
-        kind=fields["kind"],
-        call_id=fields["call"],
-        at_ms=int(fields["at"]),
-        data=fields["data"],
-        movements=tuple(
-            Movement(
-                counter=counter,
-                unit=unit,
-                spent_change=spent_change,
-                reserved_change=reserved_change,
-                spent=spent,
-                reserved=reserved,
-                overrun=overrun,
-            )
-            for counter, unit, spent_change, reserved_change, spent, reserved, overrun in json.loads(
-                fields["moves"]
-            )
-        ),
-    )

@@ -61,7 +61,6 @@ _HIDDEN: Final = json_text.names_pattern(
     }
 )
 _AUDIO: Final = frozenset({"audio", "input_audio"})
-_HOUR: Final = re.compile(rb'"ttl"\s*:\s*"1h"')
 #: Tools that the client runs; whatever else is declared, the provider runs and bills.
 _CLIENT_TOOLS: Final = frozenset({None, "function", "custom"})
 
@@ -121,14 +120,16 @@ class ChatCompletions:
 
     def parse(self, body: bytes, *, path_model: str | None, path_streams: bool) -> ParsedRequest:
         """Read a request body."""
+        body = json_text.plain(body)
         request = json_text.decode(_REQUEST, body, _SINGULAR)
+        model = json_text.model_name(path_model, request.model)
         streams = bool(request.stream) or path_streams
         asked_usage = request.usage is not None and bool(request.usage.include)
         options = request.stream_options
         return ParsedRequest(
-            model=json_text.model_name(path_model, request.model),
+            model=model,
             stream=streams,
-            demand=_demand(request, body, json_text.model_name(path_model, request.model)),
+            demand=_demand(request, body, model),
             usage_requested=asked_usage or (options is not None and bool(options.include_usage)),
             # `usage.include` beside `stream_options.include_usage` is an error (providers.md, 22).
             can_request_usage=streams and not asked_usage,
@@ -177,8 +178,7 @@ def _demand(request: _Request, body: bytes, model: str) -> Demand:
     limits = [
         limit for limit in (request.max_completion_tokens, request.max_tokens) if limit is not None
     ]
-    messages = json_text.searchable(request.messages)
-    hidden = json_text.found(_HIDDEN, messages)
+    hidden = json_text.found(_HIDDEN, request.messages)
     # Rejected predictions are billed as output, and OpenAI does not say that the limit covers them.
     prediction = 0 if is_absent(request.prediction) else len(bytes(request.prediction))
     return Demand(
@@ -190,7 +190,7 @@ def _demand(request: _Request, body: bytes, model: str) -> Demand:
         hidden_input=hidden,
         server_tools=_server_tools(request, model),
         declares_tools=bool(request.tools) or not is_absent(request.functions),
-        cache_write="1h" if _HOUR.search(messages) else "default",
+        cache_write="1h" if json_text.caches_for_an_hour(body) else "default",
         service_tier=request.service_tier,
         audio=not _AUDIO.isdisjoint(hidden)
         or not is_absent(request.audio)

@@ -46,10 +46,10 @@ class Embeddings:
 
     def parse(self, body: bytes, *, path_model: str | None, path_streams: bool) -> ParsedRequest:
         """Read a request body."""
+        body = json_text.plain(body)
         request = json_text.decode(_REQUEST, body, _SINGULAR)
         model = json_text.model_name(path_model, request.model)
-        text = json_text.searchable(request.input) + json_text.searchable(request.messages)
-        hidden = json_text.found(_HIDDEN, text)
+        hidden = json_text.found(_HIDDEN, request.input, request.messages)
         return ParsedRequest(
             model=model,
             stream=False,

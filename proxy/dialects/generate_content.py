@@ -32,7 +32,8 @@ _SPELLINGS: Final = {
 _SINGULAR: Final = json_text.names_pattern({*_SPELLINGS, *_SPELLINGS.values()})
 # Tokens that the body's bytes do not show: media in base64, files by address.
 _HIDDEN: Final = json_text.names_pattern({"fileData", "file_data", "inlineData", "inline_data"})
-_AUDIO: Final = re.compile(rb'"audio/')
+# A media type: an unescaped quote begins it, and its slash may be escaped.
+_AUDIO: Final = re.compile(rb'(?<!\\)"audio\\?/', re.IGNORECASE)
 #: Tools that the client runs; whatever else is declared, Google runs and bills.
 _CLIENT_TOOLS: Final = frozenset({"computer_use", "function_declarations"})
 _CAPITAL: Final = re.compile(r"(?<=[a-z0-9])([A-Z])")
@@ -82,6 +83,7 @@ class GenerateContent:
 
     def parse(self, body: bytes, *, path_model: str | None, path_streams: bool) -> ParsedRequest:
         """Read a request body; the model and whether the answer is a stream stand in the path."""
+        body = json_text.plain(body)
         request = json_text.decode(_REQUEST, body, _SINGULAR)
         if path_model is None:
             raise MalformedRequest(
@@ -210,8 +212,7 @@ def _demand(
 ) -> Demand:
     # A system instruction may hold media as well.
     parts = (request.contents, request.systemInstruction, request.system_instruction)
-    text = b"".join(map(json_text.searchable, parts))
-    hidden = [*json_text.found(_HIDDEN, text)]
+    hidden = json_text.found(_HIDDEN, *parts)
     cached = _either(request, "cachedContent")
     modalities = _either(config, "responseModalities") or ()
     tools = [_snake(kind) for tool in request.tools or () for kind in tool]
@@ -225,8 +226,7 @@ def _demand(
         server_tools=tuple(ToolDemand(kind=kind) for kind in tools if kind not in _CLIENT_TOOLS),
         declares_tools=bool(tools),
         service_tier=_either(request, "serviceTier"),
-        audio=_AUDIO.search(text) is not None
-        or any(word.upper() == "AUDIO" for word in modalities),
+        audio=any(map(_AUDIO.search, parts)) or "AUDIO" in map(str.upper, modalities),
     )
 
 

@@ -36,7 +36,6 @@ _SINGULAR: Final = json_text.names_pattern(
 )
 # Tokens that the body's bytes do not show: pictures and documents, by address, id or in base64.
 _HIDDEN: Final = json_text.names_pattern({"container_upload", "document", "file_id", "image"})
-_HOUR: Final = re.compile(rb'"ttl"\s*:\s*"1h"')
 # Tools whose schema Anthropic knows but which the client runs; what is in neither set, the provider
 # runs, in rounds that bill the input again.
 _CLIENT_TOOLS: Final = ("bash", "computer", "custom", "memory", "text_editor")
@@ -92,6 +91,7 @@ class Messages:
 
     def parse(self, body: bytes, *, path_model: str | None, path_streams: bool) -> ParsedRequest:
         """Read a request body."""
+        body = json_text.plain(body)
         request = json_text.decode(_REQUEST, body, _SINGULAR)
         model = json_text.model_name(path_model, request.model)
         if request.max_tokens is None:
@@ -174,8 +174,7 @@ _ERROR_TYPES: Final = {
 
 
 def _demand(request: _Request, body: bytes, model: str, max_tokens: int) -> Demand:
-    texts = json_text.searchable(request.messages) + json_text.searchable(request.system)
-    hidden = [*json_text.found(_HIDDEN, texts)]
+    hidden = [*json_text.found(_HIDDEN, request.messages, request.system)]
     # A thread's history and a container's files and skills are with the provider.
     hidden += ["container"] if not is_absent(request.container) else []
     hidden += ["thread"] if not is_absent(request.thread) else []
@@ -187,7 +186,7 @@ def _demand(request: _Request, body: bytes, model: str, max_tokens: int) -> Dema
         hidden_input=tuple(hidden),
         server_tools=_server_tools(request),
         declares_tools=bool(request.tools) or bool(request.mcp_servers),
-        cache_write="1h" if _HOUR.search(body) else "default",
+        cache_write="1h" if json_text.caches_for_an_hour(body) else "default",
         service_tier=request.speed
         if request.speed not in {None, "standard"}
         else request.service_tier,

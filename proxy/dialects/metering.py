@@ -118,7 +118,8 @@ class BodyMeter:
         """Return what is known."""
         if not self._finished:
             self._finished = True
-            self._answer.note_body(bytes(self._body))
+            note = self._answer.note_unreadable if self._too_long else self._answer.note_body
+            note(bytes(self._body))
             self._body.clear()
         return self._answer.reading()
 

@@ -92,8 +92,9 @@ class Responses:
 
     def parse(self, body: bytes, *, path_model: str | None, path_streams: bool) -> ParsedRequest:
         """Read a request body."""
+        body = json_text.plain(body)
         request = json_text.decode(_REQUEST, body, _SINGULAR)
-        model = _model(request, path_model)
+        model = json_text.model_name(path_model, request.model)
         return ParsedRequest(
             model=model,
             stream=bool(request.stream) or path_streams,
@@ -153,13 +154,8 @@ class Responses:
         return b"event: response.failed\ndata: " + msgspec.json.encode(event) + b"\n\n"
 
 
-def _model(request: _Request, path_model: str | None) -> str:
-    return json_text.model_name(path_model, request.model)
-
-
 def _demand(request: _Request, body: bytes, model: str) -> Demand:
-    text = json_text.searchable(request.input)
-    hidden = [*json_text.found(_HIDDEN, text)]
+    hidden = [*json_text.found(_HIDDEN, request.input)]
     stateful = {
         "conversation": not is_absent(request.conversation),
         "previous_response_id": request.previous_response_id is not None,

@@ -66,7 +66,9 @@ class Gate:
             case unreachable:
                 assert_never(unreachable)
 
-    async def _reserve(self, quoted: Quoted, admission: Admission) -> Admitted | Refused | Duplicate:
+    async def _reserve(
+        self, quoted: Quoted, admission: Admission
+    ) -> Admitted | Refused | Duplicate:
         call_id = quoted.routed.arrival.call_id
         return await self._ledger.reserve(
             call_id, quoted.asks, data=quoted.data, admission=admission
@@ -74,7 +76,8 @@ class Gate:
 
     def _clamp(self, quoted: Quoted, refused: Refused) -> Quoted:
         """Lower the output limit to what every budget has left; as it was where that is too little."""
-        assert quoted.quote is not None
+        if quoted.quote is None:
+            return quoted
         demand = quoted.routed.arrival.parsed.demand
         remaining = [(standing.unit, standing.remaining) for standing in refused.standings]
         floor = max(ask.budget.clamp_floor for ask in quoted.asks)
@@ -101,7 +104,9 @@ class Gate:
             headers=_refusal_headers(standing, resets_ms),
         )
 
-    def _without_ledger(self, quoted: Quoted, fault: LedgerUnavailable) -> tuple[Ticket, int] | Refusal:
+    def _without_ledger(
+        self, quoted: Quoted, fault: LedgerUnavailable
+    ) -> tuple[Ticket, int] | Refusal:
         """Admit on the worker's own allowance, where every budget of the call has one with room."""
         nano_usd = quoted.quote.bound.nano_usd if quoted.quote is not None else None
         call_id = quoted.routed.arrival.call_id
@@ -125,9 +130,7 @@ def _placed(ask: Ask, now_ms: int) -> Charge:
 
 
 def _clampable(quoted: Quoted) -> bool:
-    return quoted.quote is not None and any(
-        ask.budget.when_short == "clamp" for ask in quoted.asks
-    )
+    return quoted.quote is not None and any(ask.budget.when_short == "clamp" for ask in quoted.asks)
 
 
 def _budget_of(quoted: Quoted, standing: Standing) -> Budget:

@@ -83,13 +83,19 @@ def _caller(
                 f"or add '{word}' to the team's `accept`"
             )
         if not value or len(value) > VALUE_CHARS_MAX * TAGS_MAX or not value.isprintable():
-            return _not_allowed(f"{header} has no usable value: send up to 128 printable characters")
+            return _not_allowed(
+                f"{header} has no usable value: send up to 128 printable characters"
+            )
     if named is not None and record.user is not None and named != record.user:
-        return _not_allowed(f"this key belongs to user '{record.user}': {USER_HEADER} names another")
+        return _not_allowed(
+            f"this key belongs to user '{record.user}': {USER_HEADER} names another"
+        )
     if given_tags is not None:
         parsed = _tags(given_tags)
         if parsed is None:
-            return _not_allowed(f"{TAGS_HEADER} is not a list such as k=v,k2=v2 of at most {TAGS_MAX}")
+            return _not_allowed(
+                f"{TAGS_HEADER} is not a list such as k=v,k2=v2 of at most {TAGS_MAX}"
+            )
         # What the key itself is tagged with cannot be changed from outside.
         tags = parsed | tags
     return Caller(

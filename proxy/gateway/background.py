@@ -8,14 +8,13 @@ reservation runs out and stands, with the answer's id beside it for the receipt.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from proxy.dialects.endpoints import Endpoint, Operation
 from proxy.dialects.interface import Reading
-from proxy.gateway.books import Books
 from proxy.gateway.call import Passage
 from proxy.gateway.leases import Leases
-from proxy.gateway.settle import Settler
 from proxy.providers.connection import MaybeSent, NeverSent, Upstream, translate
 from proxy.providers.interface import Target
 from proxy.tasks import Tasks
@@ -29,6 +28,9 @@ POLLED_MAX: Final = 1_000
 ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
 TERMINAL: Final = frozenset({"completed", "incomplete", "failed", "cancelled"})
 
+#: Told when a call's answer has come after all, or will not come.
+Ended = Callable[[Passage, Reading], Awaitable[None]]
+
 
 class Background:
     """Polls what was only queued."""
@@ -37,31 +39,27 @@ class Background:
         self,
         *,
         upstream: Upstream,
-        settler: Settler,
-        books: Books,
         leases: Leases,
         tasks: Tasks,
         first_wait_s: float = FIRST_WAIT_S,
     ) -> None:
         self._upstream = upstream
-        self._settler = settler
-        self._books = books
         self._leases = leases
         self._tasks = tasks
         self._first_wait_s = first_wait_s
         self.polled = 0
 
-    def take(self, passage: Passage, reading: Reading) -> bool:
+    def take(self, passage: Passage, reading: Reading, ended: Ended) -> bool:
         """Take over a call whose answer comes later; False: it has to be settled as it is."""
         target = _lookup(passage, reading)
         if target is None or self.polled >= POLLED_MAX:
             return False
         self.polled += 1
         self._leases.begin(passage.ticket.reservation.call_id)
-        self._tasks.spawn(self._poll(passage, reading, target))
+        self._tasks.spawn(self._poll(passage, reading, target, ended))
         return True
 
-    async def _poll(self, passage: Passage, reading: Reading, target: Target) -> None:
+    async def _poll(self, passage: Passage, reading: Reading, target: Target, ended: Ended) -> None:
         call_id = passage.ticket.reservation.call_id
         waited, wait_s = 0.0, self._first_wait_s
         try:
@@ -71,7 +69,7 @@ class Background:
                 wait_s = min(wait_s * WAIT_FACTOR, WAIT_S_MAX)
                 reading = await self._ask(passage, target) or reading
             passage.cut = reading.status not in TERMINAL
-            await self._books.book(passage.ticket, self._settler.answered(passage, reading))
+            await ended(passage, reading)
         finally:
             self.polled -= 1
             self._leases.end(call_id)

@@ -96,9 +96,7 @@ async def book(ledger: Ledger, entry: Unbooked, asks: tuple[Ask, ...]) -> Moved:
         return Moved(state=illegal.state, changed=False)
     except UnknownCall:
         # The ledger never saw the reservation, or was restored from an old copy. The money is spent.
-        await ledger.reserve(
-            reservation.call_id, asks, data=entry.data, admission=Admission.FORCE
-        )
+        await ledger.reserve(reservation.call_id, asks, data=entry.data, admission=Admission.FORCE)
         record = await ledger.find(reservation.call_id)
         booked = record.reservation if record is not None else reservation
         return await ledger.settle(booked, entry.amounts, outcome=entry.outcome)

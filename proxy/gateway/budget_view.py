@@ -17,11 +17,13 @@ async def own_budgets(caller: Caller, rulebook: Rulebook, ledger: Ledger) -> dic
     Raises:
         LedgerUnavailable: the ledger did not answer.
     """
-    asks = []
+    asks: list[Ask] = []
     for budget in rulebook.budgets.values():
         if _counts(budget, caller):
-            for subject in await _subjects(budget, caller, ledger):
-                asks.append(Ask(budget=budget, subject=subject, held=0, bound=0))
+            asks += [
+                Ask(budget=budget, subject=subject, held=0, bound=0)
+                for subject in await _subjects(budget, caller, ledger)
+            ]
     standings = await ledger.standings(asks)
     return {
         "team": caller.team,

@@ -16,7 +16,9 @@ class Client:
         #: It went away before it had everything.
         self.left = False
 
-    async def begin(self, status: int, reason: str | None, headers: Iterable[tuple[str, str]]) -> None:
+    async def begin(
+        self, status: int, reason: str | None, headers: Iterable[tuple[str, str]]
+    ) -> None:
         """Send the head of the answer."""
         self._response = web.StreamResponse(status=status, reason=reason)
         self._response.headers.extend(headers)
@@ -36,7 +38,8 @@ class Client:
 
     async def end(self) -> web.StreamResponse:
         """Send the end of the answer; return it for the server's books."""
-        assert self._response is not None, "an answer that began"
+        if self._response is None:
+            raise RuntimeError("an answer ends that never began")
         if not self.left:
             try:
                 await self._response.write_eof()

@@ -7,58 +7,72 @@ nothing depends on whether a server cancels the handlers of clients that left.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 
 import aiohttp
 from aiohttp import web
 
-from policies.errors import LedgerUnavailable
-from policies.ledger.interface import Ledger
-from proxy.dialects.interface import ErrorKind, Reading
-from proxy.gateway.background import Background
-from proxy.gateway.books import Books
+from proxy.dialects.interface import ErrorKind
 from proxy.gateway.call import Passage, Refusal, Ticket
 from proxy.gateway.client import Client
 from proxy.gateway.drain import Drains
-from proxy.gateway.owners import ResponseOwners
-from proxy.gateway.relay import Relay
-from proxy.gateway.settle import Conclusion, Settler
+from proxy.gateway.relay import Ends as RelayEnds
+from proxy.gateway.relay import MeterAnswer, Relay
 from proxy.providers.connection import MaybeSent, NeverSent, Upstream, UpstreamTimeout, translate
 from proxy.providers.headers import answer_headers, request_headers
-from proxy.gateway.watch import Watch
 
 # What of an error is journalled, and looked at for its reason; all of it is passed on.
 ERROR_BYTES_NOTED: Final = 2_048
 # Errors are short; an endless one is cut here and counts as read.
 ERROR_BYTES_MAX: Final = 8 * 1024 * 1024
 ERROR_STATUS_MIN: Final = 400
-# A Response that is worked on after its POST was answered.
-PENDING: Final = frozenset({"queued", "in_progress"})
+
+
+class Ends(RelayEnds, Protocol):
+    """Whoever sees to it that a call ends in the ledger."""
+
+    async def unsent(self, passage: Passage, reason: str) -> None:
+        """The call never reached the provider."""
+        ...
+
+    async def unanswered(self, passage: Passage, reason: str) -> None:
+        """The call may have reached the provider, which did not answer."""
+        ...
+
+    async def refused(self, passage: Passage, status: int, error: str) -> None:
+        """The provider answered with an error status."""
+        ...
+
+
+class Observer(Protocol):
+    """Whoever counts what happens on the way."""
+
+    def client_left(self) -> None:
+        """A client went away before it had everything."""
+        ...
+
+    def upstream_refused(self, provider: str, status: int, label: str | None) -> None:
+        """A provider answered with an error status."""
+        ...
 
 
 class Forwarder:
-    """Forwards admitted calls, and sees to it that each of them ends in the ledger."""
+    """Forwards admitted calls, and tells how each of them ended."""
 
     def __init__(
         self,
         *,
         upstream: Upstream,
-        ledger: Ledger,
-        settler: Settler,
-        books: Books,
-        background: Background,
-        owners: ResponseOwners,
+        meter_answer: MeterAnswer,
+        ends: Ends,
         drains: Drains,
-        watch: Watch,
+        observer: Observer,
     ) -> None:
         self._upstream = upstream
-        self._ledger = ledger
-        self._settler = settler
-        self._books = books
-        self._background = background
-        self._owners = owners
+        self._meter_answer = meter_answer
+        self._ends = ends
         self._drains = drains
-        self._watch = watch
+        self._observer = observer
 
     async def forward(
         self, ticket: Ticket, request: web.BaseRequest, headers: list[tuple[str, str]]
@@ -77,7 +91,7 @@ class Forwarder:
             if not passage.ended:
                 # A fault of ours, or the end of the process: the call may have cost money.
                 passage.cut = True
-                await self._end(passage, self._settler.unanswered(passage, "the proxy broke off"))
+                await self._ends.unanswered(passage, "the proxy broke off")
 
     async def _forward(
         self, passage: Passage, request: web.BaseRequest, headers: list[tuple[str, str]]
@@ -91,10 +105,10 @@ class Forwarder:
                 quoted.body,
             )
         except NeverSent as fault:
-            await self._end(passage, self._settler.unsent(passage, str(fault)))
+            await self._ends.unsent(passage, str(fault))
             return _no_answer(provider.name, fault)
         except MaybeSent as fault:
-            await self._end(passage, self._settler.unanswered(passage, str(fault)))
+            await self._ends.unanswered(passage, str(fault))
             return _no_answer(provider.name, fault)
         passage.status = answer.status
         passage.headers = answer.headers
@@ -102,46 +116,13 @@ class Forwarder:
         try:
             if answer.status >= ERROR_STATUS_MIN:
                 return await self._pass_on_error(passage, answer, client, headers)
-            relay = Relay(passage, answer, client, drains=self._drains, ends=self)
+            metering = self._meter_answer(quoted, answer.headers)
+            relay = Relay(passage, answer, client, metering, drains=self._drains, ends=self._ends)
             return await relay.run(headers)
         finally:
             answer.release()
             if client.left:
-                self._watch.client_left()
-
-    async def seen(self, passage: Passage, generation_id: str) -> None:
-        """Note under which ids the provider may know a call, for its receipt should this worker die."""
-        passage.ids_noted = True
-        await self._remember_owner(passage, generation_id)
-        if passage.ticket.on_allowance:
-            return
-        try:
-            await self._ledger.note_generation(
-                passage.ticket.reservation.call_id, passage.generation_ids
-            )
-        except LedgerUnavailable:
-            return  # The settlement names them too.
-
-    async def answered(self, passage: Passage, reading: Reading) -> None:
-        """Book what an answer came to; one that was only queued is booked when it is there."""
-        if not passage.ids_noted and reading.generation_ids:
-            await self._remember_owner(passage, reading.generation_ids[0])
-        if reading.status in PENDING and self._background.take(passage, reading):
-            passage.ended = True
-            await self.seen(passage, reading.generation_ids[0])
-            return
-        await self._end(passage, self._settler.answered(passage, reading))
-
-    async def _end(self, passage: Passage, conclusion: Conclusion) -> None:
-        passage.ended = True
-        await self._books.book(passage.ticket, conclusion)
-
-    async def _remember_owner(self, passage: Passage, response_id: str) -> None:
-        routed = passage.ticket.quoted.routed
-        if routed.arrival.dialect.name == "responses":
-            await self._owners.remember(
-                response_id, routed.arrival.caller.team, routed.provider.name
-            )
+                self._observer.client_left()
 
     async def _pass_on_error(
         self,
@@ -161,9 +142,8 @@ class Forwarder:
             passage.cut = True
         noted = bytes(body[:ERROR_BYTES_NOTED])
         label = provider.is_quota_refusal(answer.status, noted)
-        self._watch.upstream_refused(provider.name, answer.status, label)
-        conclusion = self._settler.refused(passage, answer.status, noted.decode("utf-8", "replace"))
-        await self._end(passage, conclusion)
+        self._observer.upstream_refused(provider.name, answer.status, label)
+        await self._ends.refused(passage, answer.status, noted.decode("utf-8", "replace"))
         own = [h for h in answer_headers(answer.raw_headers) if h[0].lower() != "content-length"]
         await client.begin(
             answer.status, answer.reason, [*own, *headers, ("content-length", str(len(body)))]

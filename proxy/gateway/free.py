@@ -112,7 +112,9 @@ class FreeRequests:
             )
         return found
 
-    async def _owner_of(self, endpoint: Endpoint, caller: Caller) -> tuple[Provider, Target] | Refusal:
+    async def _owner_of(
+        self, endpoint: Endpoint, caller: Caller
+    ) -> tuple[Provider, Target] | Refusal:
         """Find the provider that has an answer; another team's answer is as if it were not there."""
         response_id = endpoint.response_id or ""
         owner = await self._owners.find(response_id)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
@@ -16,22 +15,36 @@ Malformed = Callable[[int, str], web.Response]
 class HttpServer(web.Server):
     """No routing, no middlewares, no copies of bodies."""
 
-    def __init__(self, handler: Handler, malformed: Malformed, **options: Any) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        malformed: Malformed,
+        *,
+        header_bytes_max: int,
+        handler_cancellation: bool = False,
+    ) -> None:
         # Bodies are handed on as they came; what is compressed we unpack ourselves, within bounds.
-        super().__init__(handler, auto_decompress=False, access_log=None, **options)
+        super().__init__(
+            handler,
+            handler_cancellation=handler_cancellation,
+            auto_decompress=False,
+            access_log=None,
+            max_line_size=header_bytes_max,
+            max_field_size=header_bytes_max,
+        )
         self._malformed = malformed
 
     def __call__(self) -> RequestHandler:
         """Return the handler of a new connection."""
-        return _Connection(self, loop=self._loop, malformed=self._malformed, **self._kwargs)
+        connection = _Connection(self, loop=self._loop, **self._kwargs)
+        connection.malformed = self._malformed
+        return connection
 
 
 class _Connection(RequestHandler):
-    __slots__ = ("_malformed",)
+    __slots__ = ("malformed",)
 
-    def __init__(self, manager: web.Server, *, loop: Any, malformed: Malformed, **options: Any) -> None:
-        super().__init__(manager, loop=loop, **options)
-        self._malformed = malformed
+    malformed: Malformed
 
     def handle_error(
         self,
@@ -44,6 +57,6 @@ class _Connection(RequestHandler):
         if request.writer.output_size > 0:
             return super().handle_error(request, status, exc, message)
         first_line = (message or "the request is not valid HTTP").strip().splitlines()[0]
-        response = self._malformed(status, f"{first_line}: send one valid HTTP/1.1 request")
+        response = self.malformed(status, f"{first_line}: send one valid HTTP/1.1 request")
         response.force_close()
         return response

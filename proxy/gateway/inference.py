@@ -16,17 +16,16 @@ from proxy.dialects.endpoints import Endpoint
 from proxy.dialects.interface import Dialect
 from proxy.gateway.admit import Gate
 from proxy.gateway.authenticate import authenticate
-from proxy.gateway.books import Books
-from proxy.gateway.call import Arrival, Passage, Quoted, Refusal, Ticket
+from proxy.gateway.call import Arrival, Quoted, Refusal, Ticket
+from proxy.gateway.ending import Endings
 from proxy.gateway.forward import Forwarder
 from proxy.gateway.leases import Leases
 from proxy.gateway.parse import decompressed, parse, read_body
 from proxy.gateway.quote import Quoter
 from proxy.gateway.refuse import CALL_ID_HEADER
 from proxy.gateway.route import Router
-from proxy.gateway.settle import Settler
-from proxy.keys import KeyRing
 from proxy.gateway.watch import Watch
+from proxy.keys import KeyRing
 
 BUDGET_HEADER: Final = "x-bursar-budget"
 REMAINING_HEADER: Final = "x-bursar-budget-remaining"
@@ -41,8 +40,7 @@ class Stations:
     quoter: Quoter
     gate: Gate
     forwarder: Forwarder
-    settler: Settler
-    books: Books
+    endings: Endings
     leases: Leases
     ledger: Ledger
     clock: Clock
@@ -81,7 +79,7 @@ class Inference:
     async def _arrive(
         self, request: web.BaseRequest, endpoint: Endpoint, dialect: Dialect, call_id: str
     ) -> Arrival | Refusal:
-        """authenticate → parse."""
+        """Pass `authenticate` and `parse`."""
         s = self._s
         caller = await authenticate(request.headers, endpoint, s.keys, s.rulebook())
         if isinstance(caller, Refusal):
@@ -108,14 +106,14 @@ class Inference:
         )
 
     def _price(self, arrival: Arrival) -> Quoted | Refusal:
-        """route → quote."""
+        """Pass `route` and `quote`."""
         routed = self._s.router.route(arrival, self._s.rulebook())
         if isinstance(routed, Refusal):
             return routed
         return self._s.quoter.quote(routed)
 
     async def _admit(self, request: web.BaseRequest, quoted: Quoted) -> Ticket | Refusal:
-        """admit, and look at the key again when the ledger says that keys have changed."""
+        """Pass `admit`, and look at the key again when the ledger says that keys have changed."""
         s = self._s
         admitted = await s.gate.admit(quoted)
         if isinstance(admitted, Refusal):
@@ -129,8 +127,7 @@ class Inference:
         )
         if not isinstance(again, Refusal):
             return ticket
-        passage = Passage(ticket=ticket)
-        await s.books.book(ticket, s.settler.unsent(passage, "the key was revoked meanwhile"))
+        await s.endings.unused(ticket, "the key was revoked meanwhile")
         return again
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Protocol
 
 import brotli
 import zstandard
 
 from proxy.dialects.interface import Dialect, Meter, Reading
-
+from proxy.gateway.call import Quoted
 
 _Decoder = Callable[[bytes], bytes]
 
@@ -76,21 +78,39 @@ class Metering:
         return self._meter.finish()
 
 
+def meter_answer(quoted: Quoted, headers: Mapping[str, str]) -> Metering:
+    """Return the meter for the answer to a call, by the answer's headers."""
+    arrival = quoted.routed.arrival
+    return Metering(
+        arrival.dialect,
+        streamed=arrival.parsed.stream,
+        content_type=headers.get("content-type", ""),
+        content_encoding=headers.get("content-encoding", ""),
+        strip_usage=quoted.strip_usage,
+    )
 
 
 def _decoder(encoding: str) -> _Decoder | None:
     match encoding.strip().lower():
         case "gzip" | "x-gzip":
             gunzip = zlib.decompressobj(16 + zlib.MAX_WBITS)
-            return lambda piece: gunzip.decompress(piece)
+            return partial(_call, gunzip)
         case "deflate":
             inflate = zlib.decompressobj()
-            return lambda piece: inflate.decompress(piece)
+            return partial(_call, inflate)
         case "br":
             unbrotli = brotli.Decompressor()
             return lambda piece: bytes(unbrotli.process(piece))
         case "zstd":
             unzstd = zstandard.ZstdDecompressor().decompressobj()
-            return lambda piece: unzstd.decompress(piece)
+            return partial(_call, unzstd)
         case _:
             return None
+
+
+class _Decompressor(Protocol):
+    def decompress(self, data: bytes, /) -> bytes: ...
+
+
+def _call(decompressor: _Decompressor, piece: bytes) -> bytes:
+    return decompressor.decompress(piece)

@@ -13,7 +13,6 @@ from policies.quotes import HiddenInputRefused, Quote, Unpriced, quote
 from policies.units import CALLS, Amounts
 from proxy.dialects.interface import ErrorKind
 from proxy.gateway.call import Quoted, Refusal, Routed
-from proxy.providers.interface import Provider
 
 _encoder = msgspec.json.Encoder()
 
@@ -122,7 +121,7 @@ def _quoted(
     if set_output_limit is not None:
         body = arrival.dialect.with_output_limit(body, set_output_limit)
         changes.append(f"output limit {set_output_limit}")
-    strip_usage = _asks_for_usage(arrival.parsed.can_request_usage, routed.provider)
+    strip_usage = arrival.parsed.can_request_usage and routed.provider.supports_usage_option
     if strip_usage:
         body = arrival.dialect.with_usage_requested(body)
         changes.append("stream_options.include_usage")
@@ -135,10 +134,6 @@ def _quoted(
         body_changed=bool(changes),
         strip_usage=strip_usage,
     )
-
-
-def _asks_for_usage(can: bool, provider: Provider) -> bool:
-    return can and provider.supports_usage_option
 
 
 def _journal_data(

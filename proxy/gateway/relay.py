@@ -2,18 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import aiohttp
 from aiohttp import web
 
 from proxy.dialects.interface import ErrorKind, Reading
-from proxy.gateway.call import Passage
+from proxy.gateway.call import Passage, Quoted
 from proxy.gateway.client import Client
 from proxy.gateway.drain import DrainEnded, Drains
-from proxy.gateway.meter import Metering
 from proxy.providers.connection import MaybeSent, UpstreamTimeout
 from proxy.providers.headers import answer_headers
+
+
+class AnswerMeter(Protocol):
+    """Whatever watches an answer pass (`meter.Metering`)."""
+
+    @property
+    def compressed(self) -> bool:
+        """Whether what is relayed is compressed, so that nothing can be added to it."""
+        ...
+
+    @property
+    def generation_id(self) -> str | None:
+        """The answer's id, as soon as it was seen."""
+        ...
+
+    @property
+    def terminal(self) -> bool:
+        """The dialect's end was seen."""
+        ...
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Take note of a piece of the answer; return what to relay."""
+        ...
+
+    def flush(self) -> bytes:
+        """Return what was held back, at the end."""
+        ...
+
+    def finish(self) -> Reading:
+        """Return what the answer told, whole or cut."""
+        ...
+
+
+MeterAnswer = Callable[[Quoted, Mapping[str, str]], AnswerMeter]
 
 
 class Ends(Protocol):
@@ -36,6 +70,7 @@ class Relay:
         passage: Passage,
         answer: aiohttp.ClientResponse,
         client: Client,
+        metering: AnswerMeter,
         *,
         drains: Drains,
         ends: Ends,
@@ -48,13 +83,7 @@ class Relay:
         self._ends = ends
         self._arrival = quoted.routed.arrival
         self._strips = quoted.strip_usage
-        self._metering = Metering(
-            self._arrival.dialect,
-            streamed=self._arrival.parsed.stream,
-            content_type=answer.headers.get("content-type", ""),
-            content_encoding=answer.headers.get("content-encoding", ""),
-            strip_usage=quoted.strip_usage,
-        )
+        self._metering = metering
 
     async def run(self, headers: list[tuple[str, str]]) -> web.StreamResponse:
         """Relay to the end, the cut or the bounds of draining; return the answer, sent."""

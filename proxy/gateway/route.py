@@ -99,7 +99,9 @@ def _barred(barred: UnknownTeam | NotAMember | ModelNotAllowed, dialect: str) ->
         case NotAMember(team, user):
             message = f"user '{user}' is no member of team '{team}': add the user to its `members`"
         case ModelNotAllowed(team, model):
-            message = f"team '{team}' may not use model '{model}': ask for it in the team's `models`"
+            message = (
+                f"team '{team}' may not use model '{model}': ask for it in the team's `models`"
+            )
         case unreachable:
             assert_never(unreachable)
     return Refusal(status=status, kind=ErrorKind.MODEL_NOT_ALLOWED, message=message)

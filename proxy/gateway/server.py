@@ -65,7 +65,11 @@ class DataPlane:
         return response
 
     async def _answer(
-        self, request: web.BaseRequest, endpoint: Endpoint | NotFound, dialect: Dialect, call_id: str
+        self,
+        request: web.BaseRequest,
+        endpoint: Endpoint | NotFound,
+        dialect: Dialect,
+        call_id: str,
     ) -> web.StreamResponse | Refusal:
         try:
             return await self._dispatch(request, endpoint, dialect, call_id)
@@ -86,7 +90,11 @@ class DataPlane:
             )
 
     async def _dispatch(
-        self, request: web.BaseRequest, endpoint: Endpoint | NotFound, dialect: Dialect, call_id: str
+        self,
+        request: web.BaseRequest,
+        endpoint: Endpoint | NotFound,
+        dialect: Dialect,
+        call_id: str,
     ) -> web.StreamResponse | Refusal:
         if self.closing:
             return Refusal(
@@ -131,7 +139,7 @@ def _upgrade_required() -> Refusal:
     )
 
 
-def _json(document: Any, call_id: str) -> web.Response:
+def _json(document: dict[str, Any], call_id: str) -> web.Response:
     return web.Response(
         body=msgspec.json.encode(document),
         headers={"content-type": "application/json", CALL_ID_HEADER: call_id},

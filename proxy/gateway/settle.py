@@ -118,7 +118,7 @@ class Settler:
         self, quoted: Quoted, reading: Reading, lines: tuple[UsageLine, ...]
     ) -> Amounts | None:
         nano_usd, input_tokens, output_tokens = 0, 0, 0
-        credits: dict[str, int] = {}
+        in_credits: dict[str, int] = {}
         for line in lines:
             price = self._price(quoted, line.model or reading.model)
             amounts = price.amounts(line.usage, reading.service_tier) if price is not None else None
@@ -128,12 +128,12 @@ class Settler:
             input_tokens += amounts.input_tokens
             output_tokens += amounts.output_tokens
             for name, amount in amounts.credits.items():
-                credits[name] = credits.get(name, 0) + amount
+                in_credits[name] = in_credits.get(name, 0) + amount
         return Amounts(
             nano_usd=nano_usd,
             input_tokens=input_tokens,
             output_tokens=output_tokens,
-            credits=credits,
+            credits=in_credits,
         )
 
     def _price(self, quoted: Quoted, answered_model: str | None) -> Price | None:

@@ -6,17 +6,13 @@ prompt, no answer.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from structlog.typing import FilteringBoundLogger
 
 from policies.decisions import Moved
 from proxy.gateway.call import Refusal, Ticket
 from proxy.gateway.settle import Conclusion
 from proxy.prices.lists import PriceChange
-
-if TYPE_CHECKING:
-    from proxy.telemetry.metrics import Metrics
+from proxy.telemetry.metrics import Metrics
 
 
 class Watch:

@@ -95,11 +95,12 @@ async def read_chunk(response: aiohttp.ClientResponse) -> bytes:
     """Return what has arrived of an answer, as it came, or wait for it; empty at the end.
 
     Raises:
-        MaybeSent: the answer was cut.
+        MaybeSent: the answer was cut; it is closed then.
     """
     try:
         return await response.content.readany()
     except _BROKEN as error:
+        response.close()
         raise translated(error) or error from error
 
 

@@ -17,7 +17,9 @@ def clock_key(organization: str) -> str:
 
 def clocked_scripts(organization: str) -> Callable[[str], Script]:
     """Return a source of scripts that take the time from `clock_key`."""
-    now = f'(function() local ms = tonumber(redis.call("GET", "{clock_key(organization)}"))'.encode()
+    now = (
+        f'(function() local ms = tonumber(redis.call("GET", "{clock_key(organization)}"))'.encode()
+    )
     now += b" return { math.floor(ms / 1000), (ms % 1000) * 1000 } end)()"
 
     def clocked(name: str) -> Script:

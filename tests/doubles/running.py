@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, MutableMapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ from proxy.app import Application
 from proxy.gateway.watch import Watch
 from proxy.settings import load_settings
 from proxy.simulator.server import Simulator
+from proxy.telemetry.metrics import Metrics
 from tests.doubles.waiting import until
 
 #: Prices at which bytes say exactly what a call costs: only output tokens cost anything.
@@ -30,11 +31,6 @@ teams:
   blue: {{models: ["*mini*"], members: [alice]}}
 budgets: {budgets}
 """
-
-
-class NoMetrics:
-    def __getattr__(self, name):
-        return lambda *a: None
 
 
 @dataclass(slots=True)
@@ -52,7 +48,11 @@ class Running:
     async def post(self, path: str, body: Any, **headers: str) -> tuple[int, dict[str, Any], Any]:
         """Send one call; return status, headers (lower case) and the decoded body."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        sent = {"authorization": f"Bearer {self.key}", "content-type": "application/json", **headers}
+        sent = {
+            "authorization": f"Bearer {self.key}",
+            "content-type": "application/json",
+            **headers,
+        }
         async with self.http.post(self.url + path, data=data, headers=sent) as answer:
             raw = await answer.read()
             try:
@@ -91,6 +91,11 @@ class Running:
         """What the simulated provider's price list makes of all calls that it answered."""
         return sum(call.listed_nano_usd for call in self.simulator.calls)
 
+    @property
+    def truth_output_tokens(self) -> int:
+        """Output that the simulated provider counted, over all calls."""
+        return sum(call.usage.output + call.usage.reasoning for call in self.simulator.calls)
+
 
 @asynccontextmanager
 async def running(
@@ -126,8 +131,8 @@ async def running(
     loaded = load_settings(folder / "bursar.yaml", {})
     logs: list[dict[str, Any]] = []
 
-    def keep(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
-        logs.append(event)
+    def keep(_: Any, __: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+        logs.append(dict(event))
         raise structlog.DropEvent
 
     log = structlog.wrap_logger(None, processors=[keep], wrapper_class=structlog.BoundLogger)
@@ -136,7 +141,7 @@ async def running(
         load([folder / "policies.yaml"]),
         ledger_url=redis_url,
         clock=SystemClock(),
-        watch=Watch(NoMetrics(), log),
+        watch=Watch(Metrics(SystemClock()), log),
     )
     await app.start()
     gateway_port = await app.listen("127.0.0.1", 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from fractions import Fraction
 
 from hypothesis import strategies as st
@@ -125,6 +127,32 @@ def permitted_usages(draw: DrawFn, demand: Demand, quote: Quote) -> Usage:
         audio_output_tokens=audio_output,
         web_searches=draw(_up_to(quote.tool_calls)),
     )
+
+
+def extreme_usages(demand: Demand, quote: Quote) -> Iterator[Usage]:
+    """Yield what costs most if anything does: all input of one kind and all output of one kind.
+
+    Sizes are those of the bound, and the greatest and smallest of each tier below it.
+    """
+    media = demand.audio or bool(demand.hidden_input)
+    inputs = ["input_tokens", "cache_read_tokens", "cache_write_5m_tokens"]
+    inputs += ["cache_write_1h_tokens"] if demand.cache_write == "1h" else []
+    inputs += ["audio_input_tokens"] if media else []
+    outputs = ["output_tokens", "reasoning_tokens", *(["audio_output_tokens"] if media else [])]
+    tables = (quote.price.tiers, *quote.price.service_tiers.values())
+    tiers = [tier for table in tables for tier in table]
+    sent = _sizes(quote.bound.input_tokens, [tier.from_input_tokens for tier in tiers])
+    made = _sizes(quote.bound.output_tokens, [tier.from_output_tokens for tier in tiers])
+    for kinds in itertools.product(inputs, outputs):
+        for input_tokens, output_tokens in itertools.product(sent, made):
+            counts = {kinds[0]: input_tokens, kinds[1]: output_tokens}
+            if kinds[1] == "reasoning_tokens":
+                counts["output_tokens"] = output_tokens
+            yield Usage(**counts, web_searches=quote.tool_calls)
+
+
+def _sizes(bound: int, starts: list[int]) -> set[int]:
+    return {bound} | {size for start in starts for size in (start - 1, start) if 0 <= size <= bound}
 
 
 def exact_nano(price_rates: Rates, usage: Usage) -> Fraction:

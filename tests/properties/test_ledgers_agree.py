@@ -138,7 +138,12 @@ class LedgersAgree(RuleBasedStateMachine):
         return data.draw(st.sampled_from(self.calls))
 
     @precondition(lambda self: self.calls)
-    @rule(data=st.data(), nano=amounts, tokens=amounts, operation=st.sampled_from(["settle", "receipt"]))
+    @rule(
+        data=st.data(),
+        nano=amounts,
+        tokens=amounts,
+        operation=st.sampled_from(["settle", "receipt"]),
+    )
     def correct(self, data: st.DataObject, nano: int, tokens: int, operation: str) -> None:
         call = self._call(data)
         actual = Amounts(nano_usd=nano, input_tokens=tokens, output_tokens=1)

@@ -12,14 +12,16 @@ from hypothesis import strategies as st
 
 from policies.money import EXACT_MAX, Money
 from policies.pricing import Price, Tier, Unpriced
-from policies.rates import Rates, pico_per_token
+from policies.rates import PRICE_DIGITS_MAX, Rates, pico_per_token
 from policies.usage import Usage
 from tests.properties.price_strategies import TOKENS, exact_nano, prices, rates, tables, usages
 
-PRICE_TEXTS = st.decimals(min_value=0, max_value=100_000, allow_nan=False, places=None)
+USD_PER_MILLION = st.decimals(min_value=0, max_value=100_000, allow_nan=False).filter(
+    lambda amount: len(amount.as_tuple().digits) <= PRICE_DIGITS_MAX
+)
 
 
-@given(PRICE_TEXTS)
+@given(USD_PER_MILLION)
 def test_a_list_price_is_rounded_up_by_less_than_a_pico(usd_per_million: Decimal) -> None:
     exact = Fraction(usd_per_million) * 1_000_000
 

@@ -20,7 +20,8 @@ from policies.quotes import (
     quote,
 )
 from policies.units import CALLS, INPUT_TOKENS, OUTPUT_TOKENS, TOKENS, USD
-from tests.properties.price_strategies import demands, permitted_usages, prices
+from policies.usage import Usage
+from tests.properties.price_strategies import demands, extreme_usages, permitted_usages, prices
 
 UNITS = (USD, TOKENS, INPUT_TOKENS, OUTPUT_TOKENS, CALLS, "DIEM")
 DEFAULTS = st.none() | st.integers(1, 100_000)
@@ -39,6 +40,23 @@ def test_no_permitted_usage_costs_more_than_the_bound(
 
     assert not isinstance(came_to, Unpriced)
     assert [unit for unit in UNITS if came_to.of(unit) > made.bound.of(unit)] == []
+
+
+@given(prices(), demands(), DEFAULTS, st.integers(0, 3))
+def test_no_extreme_of_what_is_permitted_costs_more_than_the_bound(
+    price: Price, demand: Demand, default: int | None, rounds_max: int
+) -> None:
+    made = _quoted(demand, price, default, rounds_max)
+    assume(made.bound.nano_usd < EXACT_MAX)
+
+    dearer = [
+        (usage, granted)
+        for usage in extreme_usages(demand, made)
+        for granted in (demand.service_tier, None)
+        if _nano(made.price, usage, granted) > made.bound.nano_usd
+    ]
+
+    assert dearer == []
 
 
 @given(st.data(), prices(), demands(), DEFAULTS)
@@ -164,6 +182,12 @@ def test_a_quote_says_how_much_or_why_not(price: Price, demand: Demand) -> None:
             assert made.basis
             assert made.bound.calls == 1
             assert isinstance(Money(made.bound.nano_usd), Money)
+
+
+def _nano(price: Price, usage: Usage, service_tier: str | None) -> int:
+    cost = price.cost(usage, service_tier)
+    assert isinstance(cost, Money)
+    return cost.nano_usd
 
 
 def _quoted(

@@ -17,7 +17,6 @@ from proxy.dialects.registry import DIALECTS
 
 _FOLDER: Final = Path(__file__).parent
 _TRUTH: Final = ".truth.json"
-_METERED: Final = {"exact": Exact, "at_least": AtLeast}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +52,6 @@ class Recording:
         )
 
     def _metered(self) -> Metered:
-        kind = _METERED.get(self.truth["metered"])
         lines = tuple(
             UsageLine(
                 model=line.get("model"),
@@ -61,7 +59,13 @@ class Recording:
             )
             for line in self.truth["lines"]
         )
-        return Unknown() if kind is None else kind(lines)
+        match self.truth["metered"]:
+            case "exact":
+                return Exact(lines)
+            case "at_least":
+                return AtLeast(lines)
+            case _:
+                return Unknown()
 
 
 def _read(path: Path) -> Recording:

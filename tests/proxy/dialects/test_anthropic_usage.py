@@ -10,7 +10,7 @@ from policies.usage import Usage, UsageLine
 from proxy.dialects.anthropic_usage import MessageUsage, lines_of, numbers_of
 
 
-def lines(**usage: Any) -> tuple[UsageLine, ...]:
+def lines(**usage: object) -> tuple[UsageLine, ...]:
     counted = msgspec.convert(usage, MessageUsage)
     return lines_of(numbers_of(counted), counted.iterations or [])
 

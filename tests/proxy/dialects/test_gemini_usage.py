@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 import pytest
 
@@ -11,11 +9,11 @@ from policies.usage import Usage
 from proxy.dialects.gemini_usage import Metadata
 
 
-def metadata(**fields: Any) -> Metadata:
+def metadata(**fields: object) -> Metadata:
     return msgspec.convert(fields, Metadata)
 
 
-def usage(**fields: Any) -> Usage:
+def usage(**fields: object) -> Usage:
     (line,) = metadata(**fields).lines(0)
     return line.usage
 

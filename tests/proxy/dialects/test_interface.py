@@ -13,14 +13,18 @@ from proxy.dialects.registry import DIALECTS
 def test_a_malformed_request_says_what_is_wrong_and_where() -> None:
     error = MalformedRequest("'n' is wrong. Correct it.", "n")
 
-    assert (str(error), error.message, error.param) == (error.message, "'n' is wrong. Correct it.", "n")
+    assert (str(error), error.message, error.param) == (
+        error.message,
+        "'n' is wrong. Correct it.",
+        "n",
+    )
     assert MalformedRequest("No.").param is None
 
 
 @pytest.mark.parametrize("name", sorted(DIALECTS))
 @pytest.mark.parametrize("kind", ErrorKind)
 def test_every_dialect_has_words_for_every_error(name: DialectName, kind: ErrorKind) -> None:
-    body = DIALECTS[name].error_body(status=402, kind=kind, message="Wé \"say\".", call_id="c1")
+    body = DIALECTS[name].error_body(status=402, kind=kind, message='Wé "say".', call_id="c1")
 
     assert json.loads(body)["error"]["message"] == 'Wé "say".'
 

@@ -25,7 +25,13 @@ def test_elements_come_as_their_last_bracket_does() -> None:
 
 @pytest.mark.parametrize(
     "element",
-    [rb'{"a": "}]"}', rb'{"a": "\"}"}', rb'{"a": "\\"}', rb'{"a\\\"{": "[\u007b"}', rb'{"a": "\\\\"}'],
+    [
+        rb'{"a": "}]"}',
+        rb'{"a": "\"}"}',
+        rb'{"a": "\\"}',
+        rb'{"a\\\"{": "[\u007b"}',
+        rb'{"a": "\\\\"}',
+    ],
 )
 def test_brackets_inside_of_strings_do_not_count(element: bytes) -> None:
     answer = b"[" + element + b"," + element + b"]"

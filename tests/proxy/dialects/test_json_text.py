@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.dialects import json_text
 from proxy.dialects.interface import MalformedRequest
@@ -25,7 +28,7 @@ SINGULAR = json_text.names_pattern({"model", "limit", "depth"})
 
 def refusal(body: bytes) -> MalformedRequest:
     with pytest.raises(MalformedRequest) as caught:
-        json_text.decode(DECODER, body, SINGULAR)
+        json_text.decode(DECODER, json_text.plain(body), SINGULAR)
     assert str(caught.value) == caught.value.message
     return caught.value
 
@@ -35,7 +38,7 @@ def refusal(body: bytes) -> MalformedRequest:
     [
         (b"", "not valid JSON: Input data was truncated (byte 0)"),
         (b'{"model": "m"', "not valid JSON: Input data was truncated (byte 13)"),
-        (b'{"model": nope}', "not valid JSON: invalid character (byte 12)"),
+        (b'{"model": ?}', "not valid JSON: invalid character (byte 10)"),
         (b"{} {}", "not valid JSON: trailing characters (byte 4)"),
         (b"\xef\xbb\xbf{}", "not valid JSON: invalid character (byte 0)"),
         (b'{"model": "\xff"}', "not valid UTF-8 at byte 11"),
@@ -76,6 +79,7 @@ def test_so_many_choices_are_a_mistake(value: bytes) -> None:
         b'{"l\\u0069mit": 1, "l\\u0069m\\u0069t": 100000}',
         b'{"config": {"limit": 1, "limit": 2}}',
         b'{"config": {"deeper": {"limit": 1, "limit": 2}}}',
+        b'{"config": {"limit": 1}, "config": {}, "limit": 1}',
         b'{"other": ' + b"9" * 5000 + b', "limit": 1, "limit": 2}',
     ],
 )
@@ -91,13 +95,14 @@ def test_a_field_that_decides_the_cost_is_given_once(body: bytes) -> None:
     [
         b'{"limit": 1, "messages": [{"limit": 2, "limit": 3}]}',
         b'{"limit": 1, "config": {"limit": 2}}',
+        b'{"limit": 1, "a": {"b": {"c": {"limit": 1, "limit": 2}}}}',
         b'{"limit": 1, "other": 1, "other": 2, "config": {"limit": 1}}',
         b'{"limit": 1, "messages": ["limit", "l\\u0069mit"]}',
-        '{"limit": 1, "\\u0061": 1, "\\ud83d\\udc4b": 1, "\\ud83d\\udc4b": 2}'.encode(),
+        b'{"limit": 1, "\\u0061": 1, "\\ud83d\\udc4b": 1, "\\ud83d\\udc4b": 2}',
     ],
 )
 def test_the_same_name_elsewhere_is_no_repetition(body: bytes) -> None:
-    assert json_text.decode(DECODER, body, SINGULAR).limit == 1
+    assert json_text.decode(DECODER, json_text.plain(body), SINGULAR).limit == 1
 
 
 @pytest.mark.parametrize(
@@ -136,20 +141,61 @@ def test_a_pattern_finds_what_a_plain_one_finds() -> None:
     )
 
 
-def test_keys_in_disguise_are_searched_undisguised() -> None:
-    raw = msgspec.Raw(rb'{"\u0069mage":"\u00e9\u003c"}')
+@pytest.mark.parametrize(
+    ("body", "plain"),
+    [
+        (rb'{"\u0069mage":"\u00e9\u003c"}', rb'{"image":"\u00e9\u003c"}'),
+        (rb'"\u0041\u007A\u005f\u0030\u0039"', b'"Az_09"'),
+        (rb'"\\\u0061 \\u0061 \n\u0061"', rb'"\\a \\u0061 \na"'),
+        (b'"a\\u0062' + "é".encode() + b'"', b'"ab' + "é".encode() + b'"'),
+        (rb'"\u0061\u', rb'"a\u'),
+    ],
+)
+def test_letters_in_disguise_are_undisguised(body: bytes, plain: bytes) -> None:
+    assert json_text.plain(body) == plain
 
-    assert b'"image"' in json_text.searchable(raw)
+
+@pytest.mark.parametrize(
+    "body", [rb'"\u00e9 \u003c \u005c \u0000"', rb'"\\u0061"', rb'"\\\\u0061"', b'"plain"', b""]
+)
+def test_all_other_bodies_are_left_alone(body: bytes) -> None:
+    assert json_text.plain(body) is body
 
 
-@pytest.mark.parametrize("text", [rb'"\u00e9 \u003c \u005c \u0000"', b'"plain"'])
-def test_other_escapes_cost_no_second_decoding(text: bytes) -> None:
-    assert json_text.searchable(msgspec.Raw(text)) == text
+def test_a_long_disguise_is_refused() -> None:
+    with pytest.raises(MalformedRequest, match="as escapes"):
+        json_text.plain(b'"' + rb"\u0061" * 100_000 + b'"')
 
 
-def test_numbers_that_no_server_reads_are_refused_beside_a_disguise() -> None:
-    with pytest.raises(MalformedRequest, match="cannot be read"):
-        json_text.searchable(msgspec.Raw(rb'{"\u0061":1e999}'))
+@given(st.dictionaries(st.text(), st.text()), st.sets(st.characters(), max_size=40))
+def test_undisguising_changes_no_meaning(value: dict[str, str], disguised: set[str]) -> None:
+    members = ",".join(
+        f'"{spelt(name, disguised)}":"{spelt(text, disguised)}"' for name, text in value.items()
+    )
+
+    assert json.loads(json_text.plain(f"{{{members}}}".encode())) == value
+
+
+def spelt(text: str, disguised: set[str]) -> str:
+    """Write a text as JSON, some of its letters as escapes that nothing demands."""
+    return "".join(
+        f"\\u{ord(letter):04x}"
+        if letter.isascii() and letter in disguised
+        else json.dumps(letter)[1:-1]
+        for letter in text
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "hour"),
+    [
+        (rb'{"tools":[{"cache_control":{"ttl" : "1h"}}]}', True),
+        (rb'{"tools":[{"cache_control":{"ttl":"5m"}}]}', False),
+        (rb'{"text":"\"ttl\":\"1h\""}', False),
+    ],
+)
+def test_a_longer_cache_life_is_found_wherever_it_stands(body: bytes, hour: bool) -> None:
+    assert json_text.caches_for_an_hour(body) is hour
 
 
 def test_editing_keeps_every_other_byte_of_every_value() -> None:

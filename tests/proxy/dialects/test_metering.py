@@ -93,10 +93,11 @@ def test_a_body_is_read_at_its_end() -> None:
     body = b'{"id":"id1","choices":[{}],"usage":{"prompt_tokens":3}}'
 
     assert (meter.feed(body[:20]), meter.feed(body[20:])) == (body[:20], body[20:])
-    assert meter.generation_id is None
     assert meter.finish().metered == Exact(LINES)
     assert meter.finish() == meter.finish()
-    assert (meter.generation_id, meter.terminal, meter.flush()) == ("id1", False, b"")
+    assert meter.generation_id == "id1"
+    assert not meter.terminal
+    assert meter.flush() == b""
 
 
 def test_a_body_that_is_too_long_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,16 +13,18 @@ from proxy.dialects.counts import ABSENT
 from proxy.dialects.openai_usage import chat_lines, response_lines
 
 
-def raw(value: Any) -> msgspec.Raw:
+def raw(value: object) -> msgspec.Raw:
     return msgspec.Raw(json.dumps(value).encode())
 
 
-def chat(**usage: Any) -> Usage | None:
+def chat(**usage: object) -> Usage | None:
     lines = chat_lines(raw(usage))
     return lines[0].usage if lines else None
 
 
-def response(usage: Any, tool_usage: Any = None, searches: int = 0) -> tuple[UsageLine, ...] | None:
+def response(
+    usage: object, tool_usage: object = None, searches: int = 0
+) -> tuple[UsageLine, ...] | None:
     tools = ABSENT if tool_usage is None else raw(tool_usage)
     return response_lines(raw(usage), tools, search_calls=searches, picture_model="draws")
 
@@ -96,7 +98,7 @@ def test_usage_that_cannot_be_believed_is_none(usage: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("usage", [{}, {"prompt_tokens": 9}, {"input_tokens": -1}, [], 3])
-def test_a_response_s_usage_that_cannot_be_believed_is_none(usage: Any) -> None:
+def test_a_response_s_usage_that_cannot_be_believed_is_none(usage: object) -> None:
     assert response(usage) is None
     assert response({"input_tokens": 9}, tool_usage={"web_search": 3}) is None
 
@@ -112,7 +114,7 @@ def test_a_response_s_usage_that_cannot_be_believed_is_none(usage: Any) -> None:
     ],
 )
 def test_searches_are_counted_where_they_are_told_best(
-    tool_usage: Any, detail: int | None, shown: int, searches: int
+    tool_usage: object, detail: int | None, shown: int, searches: int
 ) -> None:
     usage = {"input_tokens": 9, "input_tokens_details": {"web_search": detail}}
 

@@ -1,0 +1,49 @@
+"""How the admin plane answers: JSON, and errors that say what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from proxy.admin.schemas import Failure, FailureBody, Fault
+
+#: Answers name spending and keys: no cache may keep them.
+NO_STORE: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+# Names of fields, a page of tags: far below this. Larger bodies are refused before they are read.
+BODY_BYTES_MAX: Final = 64 * 1024
+
+
+class Refused(Exception):
+    """The request is not done; the answer says why."""
+
+    def __init__(
+        self, status: int, code: str, message: str, mistakes: Sequence[Fault] = ()
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.mistakes = tuple(mistakes)
+
+
+def reply(document: BaseModel, status: int = 200) -> web.Response:
+    """Return a document as JSON."""
+    return web.Response(
+        status=status,
+        text=document.model_dump_json(),
+        content_type="application/json",
+        headers=NO_STORE,
+    )
+
+
+def failure(refused: Refused) -> web.Response:
+    """Return an error as JSON."""
+    body = FailureBody(
+        error=Failure(code=refused.code, message=str(refused), mistakes=list(refused.mistakes))
+    )
+    response = reply(body, refused.status)
+    if refused.status == web.HTTPUnauthorized.status_code:
+        response.headers["WWW-Authenticate"] = 'Bearer realm="bursar"'
+    return response
