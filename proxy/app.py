@@ -156,6 +156,7 @@ class Application:
             dialects=DIALECTS,
             providers=frozenset(self.providers),
             calls=self._calls,
+            calls_max=self.settings.gateway.calls_max,
             clock=self._clock,
         )
 

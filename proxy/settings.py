@@ -113,6 +113,8 @@ class GatewaySettings(Document):
     port: Port = 8080
     #: Of one request; larger ones are refused.
     body_bytes_max: Size = 64 * MIB
+    #: Requests at once in one worker; more are told to come again (503).
+    calls_max: Count = 4_096
     timeouts: Timeouts = Timeouts()
     drain: Drain = Drain()
     refusal_status: RefusalStatus = RefusalStatus()

@@ -43,7 +43,13 @@ def failure(refused: Refused) -> web.Response:
     body = FailureBody(
         error=Failure(code=refused.code, message=str(refused), mistakes=list(refused.mistakes))
     )
-    response = reply(body, refused.status)
+    response = web.Response(
+        status=refused.status,
+        # Most errors are about no field of anything: without an empty list of them.
+        text=body.model_dump_json(exclude_defaults=True),
+        content_type="application/json",
+        headers=NO_STORE,
+    )
     if refused.status == web.HTTPUnauthorized.status_code:
         response.headers["WWW-Authenticate"] = 'Bearer realm="bursar"'
     return response

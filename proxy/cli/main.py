@@ -83,7 +83,7 @@ def run(arguments: Sequence[str]) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has seen enough. Python would complain when it flushes at exit.
-        sys.stdout = None  # type: ignore[assignment]  # Nothing is written any more.
+        sys.stdout = None
         return FAILED
     return status if isinstance(status, int) else 0
 

@@ -10,37 +10,37 @@ from policies.usage import Usage, UsageLine
 from proxy.dialects.counts import Tokens
 
 
-class _Detail(msgspec.Struct):
+class _Detail(msgspec.Struct, rename="camel"):
     modality: Any = None
-    tokenCount: Tokens = None  # noqa: N815 - The fields' own names, here and below.
+    token_count: Tokens = None
 
 
-class Metadata(msgspec.Struct):
+class Metadata(msgspec.Struct, rename="camel"):
     """The member `usageMetadata`."""
 
-    promptTokenCount: Tokens = None  # noqa: N815
-    cachedContentTokenCount: Tokens = None  # noqa: N815
-    toolUsePromptTokenCount: Tokens = None  # noqa: N815
-    candidatesTokenCount: Tokens = None  # noqa: N815
+    prompt_token_count: Tokens = None
+    cached_content_token_count: Tokens = None
+    tool_use_prompt_token_count: Tokens = None
+    candidates_token_count: Tokens = None
     #: What the Live API calls its candidates.
-    responseTokenCount: Tokens = None  # noqa: N815
-    thoughtsTokenCount: Tokens = None  # noqa: N815
-    totalTokenCount: Tokens = None  # noqa: N815
-    promptTokensDetails: list[_Detail] | None = None  # noqa: N815
-    cacheTokensDetails: list[_Detail] | None = None  # noqa: N815
-    candidatesTokensDetails: list[_Detail] | None = None  # noqa: N815
-    trafficType: Any = None  # noqa: N815
+    response_token_count: Tokens = None
+    thoughts_token_count: Tokens = None
+    total_token_count: Tokens = None
+    prompt_tokens_details: list[_Detail] | None = None
+    cache_tokens_details: list[_Detail] | None = None
+    candidates_tokens_details: list[_Detail] | None = None
+    traffic_type: Any = None
 
     @property
     def counts_output(self) -> bool:
         """It says how much output there was."""
-        return self._candidates is not None or self.thoughtsTokenCount is not None
+        return self._candidates is not None or self.thoughts_token_count is not None
 
     @property
     def _candidates(self) -> int | None:
-        if self.candidatesTokenCount is None:
-            return self.responseTokenCount
-        return self.candidatesTokenCount
+        if self.candidates_token_count is None:
+            return self.response_token_count
+        return self.candidates_token_count
 
     def then(self, later: Metadata) -> Metadata:
         """Return both together: numbers grow from chunk to chunk, and chunks leave some out."""
@@ -52,17 +52,17 @@ class Metadata(msgspec.Struct):
 
     def lines(self, web_searches: int) -> tuple[UsageLine, ...]:
         """Return the usage in disjoint parts."""
-        prompt = self.promptTokenCount or 0
-        cached = self.cachedContentTokenCount or 0
+        prompt = self.prompt_token_count or 0
+        cached = self.cached_content_token_count or 0
         uncached = prompt - cached if cached <= prompt else prompt
-        audio = _audio(self.promptTokensDetails) - _audio(self.cacheTokensDetails)
+        audio = _audio(self.prompt_tokens_details) - _audio(self.cache_tokens_details)
         audio = min(max(audio, 0), uncached)
-        from_tools = self.toolUsePromptTokenCount or 0
-        candidates, thoughts = self._candidates or 0, self.thoughtsTokenCount or 0
+        from_tools = self.tool_use_prompt_token_count or 0
+        candidates, thoughts = self._candidates or 0, self.thoughts_token_count or 0
         # What only the total counts is counted as output, the dearest that it can be: some models
         # leave their thoughts out of every other number.
-        output = max(candidates + thoughts, (self.totalTokenCount or 0) - prompt - from_tools)
-        spoken = min(_audio(self.candidatesTokensDetails), candidates)
+        output = max(candidates + thoughts, (self.total_token_count or 0) - prompt - from_tools)
+        spoken = min(_audio(self.candidates_tokens_details), candidates)
         usage = Usage(
             input_tokens=uncached - audio + from_tools,
             cache_read_tokens=cached,
@@ -81,7 +81,7 @@ METADATA: Final = msgspec.json.Decoder(Metadata)
 def _audio(details: list[_Detail] | None) -> int:
     """Return the tokens of sound among a side's; what the list leaves out counts as text."""
     return sum(
-        detail.tokenCount
+        detail.token_count
         for detail in details or ()
-        if detail.modality == "AUDIO" and detail.tokenCount
+        if detail.modality == "AUDIO" and detail.token_count
     )

@@ -13,23 +13,24 @@ from proxy.dialects.answer import Answer
 from proxy.dialects.counts import ABSENT, decoded, is_absent, name_of
 from proxy.dialects.gemini_usage import METADATA, Metadata
 from proxy.dialects.interface import ErrorKind, MalformedRequest, Meter, ParsedRequest
+from proxy.dialects.json_text import Choices, Limit
 from proxy.dialects.metering import ArrayMeter, BodyMeter, EventMeter, is_event_stream
 
 # Every field may be written in camelCase or in snake_case.
-_SPELLINGS: Final = {
-    "cachedContent": "cached_content",
-    "candidateCount": "candidate_count",
+_FIELDS: Final = {
+    "cached_content": "cachedContent",
+    "candidate_count": "candidateCount",
     "contents": "contents",
-    "generationConfig": "generation_config",
-    "maxOutputTokens": "max_output_tokens",
-    "responseModalities": "response_modalities",
-    "serviceTier": "service_tier",
-    "systemInstruction": "system_instruction",
-    "thinkingBudget": "thinking_budget",
-    "thinkingConfig": "thinking_config",
+    "generation_config": "generationConfig",
+    "max_output_tokens": "maxOutputTokens",
+    "response_modalities": "responseModalities",
+    "service_tier": "serviceTier",
+    "system_instruction": "systemInstruction",
+    "thinking_budget": "thinkingBudget",
+    "thinking_config": "thinkingConfig",
     "tools": "tools",
 }
-_SINGULAR: Final = json_text.names_pattern({*_SPELLINGS, *_SPELLINGS.values()})
+_SINGULAR: Final = json_text.names_pattern({*_FIELDS, *_FIELDS.values()})
 # Tokens that the body's bytes do not show: media in base64, files by address.
 _HIDDEN: Final = json_text.names_pattern({"fileData", "file_data", "inlineData", "inline_data"})
 # A media type: an unescaped quote begins it, and its slash may be escaped.
@@ -44,33 +45,39 @@ _FINISHES: Final = re.compile(rb'"(?:finishReason|blockReason)"\s*+:\s*+"')
 _Budget = Annotated[int, msgspec.Meta(ge=-1, le=json_text.TOKENS_MAX)] | None
 
 
-class _ThinkingConfig(msgspec.Struct):
-    thinkingBudget: _Budget = None  # noqa: N815 - The fields' own names, here and below.
+class _ThinkingConfig(msgspec.Struct, rename="camel"):
     thinking_budget: _Budget = None
+    snake_thinking_budget: _Budget = msgspec.field(name="thinking_budget", default=None)
 
 
-class _GenerationConfig(msgspec.Struct):
-    maxOutputTokens: json_text.Limit = None  # noqa: N815
-    max_output_tokens: json_text.Limit = None
-    candidateCount: json_text.Choices = None  # noqa: N815
-    candidate_count: json_text.Choices = None
-    thinkingConfig: _ThinkingConfig | None = None  # noqa: N815
+class _GenerationConfig(msgspec.Struct, rename="camel"):
+    max_output_tokens: Limit = None
+    snake_max_output_tokens: Limit = msgspec.field(name="max_output_tokens", default=None)
+    candidate_count: Choices = None
+    snake_candidate_count: Choices = msgspec.field(name="candidate_count", default=None)
     thinking_config: _ThinkingConfig | None = None
-    responseModalities: list[str] | None = None  # noqa: N815
+    snake_thinking_config: _ThinkingConfig | None = msgspec.field(
+        name="thinking_config", default=None
+    )
     response_modalities: list[str] | None = None
+    snake_response_modalities: list[str] | None = msgspec.field(
+        name="response_modalities", default=None
+    )
 
 
-class _Request(msgspec.Struct):
+class _Request(msgspec.Struct, rename="camel"):
     contents: msgspec.Raw = ABSENT
-    systemInstruction: msgspec.Raw = ABSENT  # noqa: N815
     system_instruction: msgspec.Raw = ABSENT
-    generationConfig: _GenerationConfig | None = None  # noqa: N815
+    snake_system_instruction: msgspec.Raw = msgspec.field(name="system_instruction", default=ABSENT)
     generation_config: _GenerationConfig | None = None
+    snake_generation_config: _GenerationConfig | None = msgspec.field(
+        name="generation_config", default=None
+    )
     tools: list[dict[str, msgspec.Raw]] | None = None
-    cachedContent: str | None = None  # noqa: N815
     cached_content: str | None = None
-    serviceTier: str | None = None  # noqa: N815
+    snake_cached_content: str | None = msgspec.field(name="cached_content", default=None)
     service_tier: str | None = None
+    snake_service_tier: str | None = msgspec.field(name="service_tier", default=None)
 
 
 _REQUEST: Final = msgspec.json.Decoder(_Request)
@@ -92,9 +99,9 @@ class GenerateContent:
                 "model",
             )
         model = json_text.model_name(path_model, None)
-        config = _either(request, "generationConfig") or _GenerationConfig()
-        thinking = _either(config, "thinkingConfig") or _ThinkingConfig()
-        budget = _either(thinking, "thinkingBudget")
+        config = _either(request, "generation_config") or _GenerationConfig()
+        thinking = _either(config, "thinking_config") or _ThinkingConfig()
+        budget = _either(thinking, "thinking_budget")
         return ParsedRequest(
             model=model,
             stream=path_streams,
@@ -199,10 +206,10 @@ def _either(holder: msgspec.Struct, name: str) -> Any:  # noqa: ANN401 - The fie
     Raises:
         MalformedRequest: it is given in both, and servers disagree on which one counts.
     """
-    camel, snake = getattr(holder, name), getattr(holder, _SPELLINGS[name])
+    camel, snake = getattr(holder, name), getattr(holder, f"snake_{name}")
     if camel is not None and snake is not None:
         raise MalformedRequest(
-            f"'{name}' and '{_SPELLINGS[name]}' are the same field. Give it once.", name
+            f"'{_FIELDS[name]}' and '{name}' are the same field. Give it once.", _FIELDS[name]
         )
     return snake if camel is None else camel
 
@@ -211,21 +218,21 @@ def _demand(
     request: _Request, config: _GenerationConfig, budget: int | None, body: bytes, model: str
 ) -> Demand:
     # A system instruction may hold media as well.
-    parts = (request.contents, request.systemInstruction, request.system_instruction)
+    parts = (request.contents, request.system_instruction, request.snake_system_instruction)
     hidden = json_text.found(_HIDDEN, *parts)
-    cached = _either(request, "cachedContent")
-    modalities = _either(config, "responseModalities") or ()
+    cached = _either(request, "cached_content")
+    modalities = _either(config, "response_modalities") or ()
     tools = [_snake(kind) for tool in request.tools or () for kind in tool]
     return Demand(
         model=model,
         body_bytes=len(body),
-        output_limit=_either(config, "maxOutputTokens"),
+        output_limit=_either(config, "max_output_tokens"),
         output_beside_limit=max(budget or 0, 0),
-        choices=_either(config, "candidateCount") or 1,
+        choices=_either(config, "candidate_count") or 1,
         hidden_input=(*hidden, *(("cachedContent",) if cached else ())),
         server_tools=tuple(ToolDemand(kind=kind) for kind in tools if kind not in _CLIENT_TOOLS),
         declares_tools=bool(tools),
-        service_tier=_either(request, "serviceTier"),
+        service_tier=_either(request, "service_tier"),
         audio=any(map(_AUDIO.search, parts)) or "AUDIO" in map(str.upper, modalities),
     )
 
@@ -234,25 +241,25 @@ def _snake(name: str) -> str:
     return _CAPITAL.sub(r"_\1", name).lower()
 
 
-class _Web(msgspec.Struct):
-    webSearchQueries: list[Any] | None = None  # noqa: N815
+class _Web(msgspec.Struct, rename="camel"):
+    web_search_queries: list[Any] | None = None
 
 
-class _Candidate(msgspec.Struct):
-    finishReason: Any = None  # noqa: N815
-    groundingMetadata: _Web | None = None  # noqa: N815
+class _Candidate(msgspec.Struct, rename="camel"):
+    finish_reason: Any = None
+    grounding_metadata: _Web | None = None
 
 
-class _Feedback(msgspec.Struct):
-    blockReason: Any = None  # noqa: N815
+class _Feedback(msgspec.Struct, rename="camel"):
+    block_reason: Any = None
 
 
-class _Chunk(msgspec.Struct):
+class _Chunk(msgspec.Struct, rename="camel"):
     candidates: msgspec.Raw = ABSENT
-    usageMetadata: msgspec.Raw = ABSENT  # noqa: N815
-    promptFeedback: msgspec.Raw = ABSENT  # noqa: N815
-    modelVersion: Any = None  # noqa: N815
-    responseId: Any = None  # noqa: N815
+    usage_metadata: msgspec.Raw = ABSENT
+    prompt_feedback: msgspec.Raw = ABSENT
+    model_version: Any = None
+    response_id: Any = None
     error: msgspec.Raw = ABSENT
 
 
@@ -309,16 +316,16 @@ class GeneratedAnswer(Answer):
         self._usage_at_end = True
 
     def _note(self, chunk: _Chunk) -> None:
-        self.identify(chunk.responseId, chunk.modelVersion)
-        feedback = decoded(_FEEDBACK, chunk.promptFeedback)
+        self.identify(chunk.response_id, chunk.model_version)
+        feedback = decoded(_FEEDBACK, chunk.prompt_feedback)
         # A prompt that is blocked has no candidates.
-        self.finish = (feedback and name_of(feedback.blockReason)) or self.finish
+        self.finish = (feedback and name_of(feedback.block_reason)) or self.finish
         self._note_candidates(chunk.candidates)
         if not is_absent(chunk.error):
             self.note_error(chunk.error)
             self.terminal = True
-        if not is_absent(chunk.usageMetadata):
-            self._count(chunk.usageMetadata)
+        if not is_absent(chunk.usage_metadata):
+            self._count(chunk.usage_metadata)
 
     def _note_candidates(self, raw: msgspec.Raw) -> None:
         if is_absent(raw):
@@ -327,9 +334,9 @@ class GeneratedAnswer(Answer):
         self._usage_at_end = False
         searches = 0
         for candidate in decoded(_CANDIDATES, raw) or ():
-            self.finish = name_of(candidate.finishReason) or self.finish
-            grounding = candidate.groundingMetadata or _Web()
-            searches += len(grounding.webSearchQueries or ())
+            self.finish = name_of(candidate.finish_reason) or self.finish
+            grounding = candidate.grounding_metadata or _Web()
+            searches += len(grounding.web_search_queries or ())
         self._web_searches = max(self._web_searches, searches)
 
     def _count(self, raw: msgspec.Raw) -> None:
@@ -338,7 +345,7 @@ class GeneratedAnswer(Answer):
             self.note_usage(None)
             return
         self._metadata = self._metadata.then(metadata)
-        self.service_tier = name_of(self._metadata.trafficType)
+        self.service_tier = name_of(self._metadata.traffic_type)
         self.note_usage(self._metadata.lines(self._web_searches))
         self._usage_at_end = self.finish is not None
         # Without a number of output one more chunk may come that carries it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from proxy.dialects.sse import EVENT_BYTES_MAX
+from proxy.dialects.bounds import EVENT_BYTES_MAX
 
 # Outside of strings only brackets and quotes count; inside of them the closing quote and escapes,
 # which take the next byte with them, so that `\"` does not close anything.

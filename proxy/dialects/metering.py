@@ -9,15 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from proxy.dialects import sse
+from proxy.dialects import bounds, sse
 from proxy.dialects.answer import Answer
 from proxy.dialects.interface import Reading
 from proxy.dialects.json_array import ElementSplitter
-
-# An answer that is not a stream is read at its end. Four pictures in base64 are below 64 MiB; of a
-# longer answer only the receipt tells what it used.
-BODY_BYTES_MAX: Final = 64 * sse.MIB
-
 
 #: Returns an event as it is to be relayed, possibly empty.
 Strip = Callable[[bytes], bytes]
@@ -57,7 +52,7 @@ class EventMeter:
                 self._answer.note(sse.data_of(event))
 
     def _feed_stripping(self, chunk: bytes, strip: Strip) -> bytes:
-        if self._splitter.kept_bytes + len(chunk) > sse.EVENT_BYTES_MAX:
+        if self._splitter.kept_bytes + len(chunk) > bounds.EVENT_BYTES_MAX:
             # Too long to hold back: the client gets to see the usage it did not ask for.
             self._strip = None
             return self.feed(self._splitter.rest() + chunk)
@@ -104,10 +99,10 @@ class BodyMeter:
         if self._too_long:
             return chunk
         self._body += chunk
-        if len(self._body) > BODY_BYTES_MAX:
+        if len(self._body) > bounds.BODY_BYTES_MAX:
             self._too_long = True
             # The beginning may name the id, and says that there was output.
-            del self._body[sse.MIB :]
+            del self._body[bounds.MIB :]
         return chunk
 
     def flush(self) -> bytes:

@@ -6,11 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-MIB: Final = 1024 * 1024
-
-# The last event of a Responses stream repeats the whole output, and pictures come as base64 inside
-# one event: a 4K picture is above 20 MiB. Beyond this an event is relayed but not looked at.
-EVENT_BYTES_MAX: Final = 32 * MIB
+from proxy.dialects.bounds import EVENT_BYTES_MAX
 
 # Lines end with \n, \r\n or \r; two line ends in a row end an event. What may stand before a match
 # is the \r of a \r\n.

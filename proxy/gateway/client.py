@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
+from typing import Final
 
 from aiohttp import web
+
+# The kernel has taken what it can, and this much waits besides: only then can writing take long.
+BEHIND_BYTES: Final = 16 * 1024
+# As long as SDKs wait for us: a person's laptop may sleep in between.
+PATIENCE_S: Final = 600.0
 
 
 class Client:
@@ -32,9 +39,16 @@ class Client:
         if self.left or not piece or self._response is None:
             return
         try:
-            await self._response.write(piece)
+            if self._is_behind():
+                async with asyncio.timeout(PATIENCE_S):
+                    await self._response.write(piece)
+            else:
+                await self._response.write(piece)
         except ConnectionError:
             self.left = True
+        except TimeoutError:
+            # It holds a connection to the provider and a reservation, and takes nothing.
+            self.abort()
 
     async def end(self) -> web.StreamResponse:
         """Send the end of the answer; return it for the server's books."""
@@ -46,6 +60,10 @@ class Client:
             except ConnectionError:
                 self.left = True
         return self._response
+
+    def _is_behind(self) -> bool:
+        transport = self._request.transport
+        return transport is not None and transport.get_write_buffer_size() > BEHIND_BYTES
 
     def abort(self) -> None:
         """Break the connection: the client must not take what it has for the whole."""

@@ -60,6 +60,7 @@ class Inference:
         self, request: web.BaseRequest, endpoint: Endpoint, dialect: Dialect, call_id: str
     ) -> web.StreamResponse | Refusal:
         """Take one call from its request to its settlement; return the answer, sent, or the refusal."""
+        began_ms = self._s.clock.now_ms()
         arrival = await self._arrive(request, endpoint, dialect, call_id)
         if isinstance(arrival, Refusal):
             return arrival
@@ -69,7 +70,7 @@ class Inference:
         ticket = await self._admit(request, quoted)
         if isinstance(ticket, Refusal):
             return ticket
-        self._s.watch.admitted(ticket)
+        self._s.watch.admitted(ticket, (self._s.clock.now_ms() - began_ms) / 1000)
         self._s.leases.begin(call_id)
         try:
             return await self._s.forwarder.forward(ticket, request, _headers(ticket, call_id))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import zlib
+from typing import Final
 
 import brotli
 import zstandard
@@ -12,6 +14,9 @@ from aiohttp import web
 from proxy.dialects.endpoints import Endpoint
 from proxy.dialects.interface import Dialect, ErrorKind, MalformedRequest, ParsedRequest
 from proxy.gateway.call import Refusal
+
+# 64 MiB at 1 Mbit/s take nine minutes; a client that is slower holds a connection for nothing.
+PATIENCE_S: Final = 600.0
 
 
 async def read_body(request: web.BaseRequest, bytes_max: int) -> bytes | Refusal:
@@ -27,11 +32,15 @@ async def read_body(request: web.BaseRequest, bytes_max: int) -> bytes | Refusal
         # What was written is no part of the answer yet.
         request.writer.output_size = 0
     pieces, size = [], 0
-    while piece := await request.content.readany():
-        size += len(piece)
-        if size > bytes_max:
-            return too_large(bytes_max)
-        pieces.append(piece)
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while piece := await request.content.readany():
+                size += len(piece)
+                if size > bytes_max:
+                    return too_large(bytes_max)
+                pieces.append(piece)
+    except TimeoutError:
+        return _malformed(f"the body was not here after {PATIENCE_S:.0f} s: send it whole", status=408)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 

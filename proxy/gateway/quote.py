@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any, Final, Protocol, assert_never
 
 import msgspec
 
@@ -13,6 +14,14 @@ from policies.quotes import HiddenInputRefused, Quote, Unpriced, quote
 from policies.units import CALLS, Amounts
 from proxy.dialects.interface import ErrorKind
 from proxy.gateway.call import Quoted, Refusal, Routed
+
+# Fields by which the answer may come from another model, or at a price that no list has: Anthropic's
+# data residency is dearer, fallbacks and alternatives run on models of their own (protocols.md, B).
+PRICED_ELSEWHERE: Final = frozenset({"models", "fallbacks", "inference_geo"})
+# generateContent without a thinking budget: whether `maxOutputTokens` includes thoughts is asked and
+# unanswered (protocols.md, B), so they are taken to come on top, as far as the model can write.
+UNLIMITED_THINKING: Final = "thinkingBudget"
+THINKING_TOKENS_MAX: Final = 65_536
 
 _encoder = msgspec.json.Encoder()
 
@@ -34,42 +43,48 @@ class Quoter:
 
     def quote(self, routed: Routed) -> Quoted | Refusal:
         """Return the call with what it asks of its budgets."""
-        arrival, rules = routed.arrival, routed.rules
+        arrival, team = routed.arrival, routed.rules.team
         demand = arrival.parsed.demand
-        if demand.background and rules.team.background == "refuse":
-            return Refusal(
-                status=400,
-                kind=ErrorKind.NOT_ALLOWED,
-                param="background",
-                message=f"team '{rules.team.name}' may not send background requests: leave "
-                "`background` out, or set `background: poll` in the team's policy",
+        if demand.background and team.background == "refuse":
+            return _not_allowed(
+                "background",
+                f"team '{team.name}' may not send background requests: leave `background` out, or set "
+                "`background: poll` in the team's policy",
             )
+        loose = [note for note in arrival.parsed.notes if note in PRICED_ELSEWHERE]
+        if loose:
+            return self._unpriced(routed, f"'{loose[0]}' may bring another price than the model's")
         price = self._prices.lookup(routed.provider.name, demand.model)
         if price is None:
             return self._unpriced(routed, f"no price is known for model '{demand.model}'")
-        likely = any(budget.quote == "likely" for budget, _ in rules.budgets)
-        found = quote(
-            demand,
-            price,
-            default_max_output_tokens=rules.team.default_max_output_tokens,
-            hidden_input=rules.team.hidden_input,
-            tool_rounds_max=rules.team.tool_rounds_max,
-            learned=self._learning.of(rules.team.name, demand.model) if likely else None,
-        )
-        match found:
+        if UNLIMITED_THINKING in arrival.parsed.notes:
+            routed = _with_thinking(routed, price.max_output_tokens or THINKING_TOKENS_MAX)
+        match self._find(routed, price):
             case HiddenInputRefused(fields):
-                return Refusal(
-                    status=400,
-                    kind=ErrorKind.NOT_ALLOWED,
-                    param=fields[0],
-                    message=f"the size of {', '.join(fields)} cannot be known from the request, and "
-                    f"team '{rules.team.name}' refuses such input: send it inline as text, or set "
+                return _not_allowed(
+                    fields[0],
+                    f"the size of {', '.join(fields)} cannot be known from the request, and team "
+                    f"'{team.name}' refuses such input: send it inline as text, or set "
                     "`hidden_input: context_window` in the team's policy",
                 )
             case Unpriced(reason):
                 return self._unpriced(routed, reason)
-            case Quote():
+            case Quote() as found:
                 return self.with_quote(routed, found)
+            case unreachable:
+                assert_never(unreachable)
+
+    def _find(self, routed: Routed, price: Price) -> Quote | Unpriced | HiddenInputRefused:
+        demand, team = routed.arrival.parsed.demand, routed.rules.team
+        likely = any(budget.quote == "likely" for budget, _ in routed.rules.budgets)
+        return quote(
+            demand,
+            price,
+            default_max_output_tokens=team.default_max_output_tokens,
+            hidden_input=team.hidden_input,
+            tool_rounds_max=team.tool_rounds_max,
+            learned=self._learning.of(team.name, demand.model) if likely else None,
+        )
 
     def with_quote(self, routed: Routed, found: Quote) -> Quoted:
         """Return the call as this quote has it, with its body changed where the quote says so."""
@@ -113,6 +128,16 @@ class Quoter:
         return _quoted(routed, None, tuple(asks), set_output_limit=None)
 
 
+def _with_thinking(routed: Routed, tokens: int) -> Routed:
+    parsed = routed.arrival.parsed
+    demand = replace(parsed.demand, output_beside_limit=tokens)
+    return replace(routed, arrival=replace(routed.arrival, parsed=replace(parsed, demand=demand)))
+
+
+def _not_allowed(param: str, message: str) -> Refusal:
+    return Refusal(status=400, kind=ErrorKind.NOT_ALLOWED, param=param, message=message)
+
+
 def _quoted(
     routed: Routed, found: Quote | None, asks: tuple[Ask, ...], *, set_output_limit: int | None
 ) -> Quoted:
@@ -121,7 +146,12 @@ def _quoted(
     if set_output_limit is not None:
         body = arrival.dialect.with_output_limit(body, set_output_limit)
         changes.append(f"output limit {set_output_limit}")
-    strip_usage = arrival.parsed.can_request_usage and routed.provider.supports_usage_option
+    parsed = arrival.parsed
+    strip_usage = (
+        parsed.can_request_usage
+        and not parsed.usage_requested
+        and routed.provider.supports_usage_option
+    )
     if strip_usage:
         body = arrival.dialect.with_usage_requested(body)
         changes.append("stream_options.include_usage")

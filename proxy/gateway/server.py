@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from aiohttp import web
@@ -34,6 +34,7 @@ class DataPlane:
         dialects: Mapping[DialectName, Dialect],
         providers: frozenset[str],
         calls: Tasks,
+        calls_max: int,
         clock: Clock,
     ) -> None:
         self._s = stations
@@ -43,6 +44,7 @@ class DataPlane:
         self._dialects = dialects
         self._providers = providers
         self._calls = calls
+        self._calls_max = calls_max
         self._clock = clock
         #: No new calls: the process is about to end.
         self.closing = False
@@ -52,10 +54,12 @@ class DataPlane:
         call_id = new_call_id(self._clock.now_ms())
         endpoint = find_endpoint(request.method, request.raw_path, self._providers)
         dialect = self._dialects[endpoint.dialect]
+        began_s = self._clock.monotonic_s()
         # A task of our own: a call that was admitted is carried to its settlement, whatever becomes
         # of this connection and its handler.
         work = self._calls.run(self._answer(request, endpoint, dialect, call_id))
         answer = await asyncio.shield(work)
+        self._s.watch.took(endpoint.dialect, self._clock.monotonic_s() - began_s)
         if not isinstance(answer, Refusal):
             return answer
         self._s.watch.refused(answer, dialect.name, call_id)
@@ -80,7 +84,13 @@ class DataPlane:
                 message=f"the ledger cannot be reached: try again later ({fault})",
             )
         except ConnectionError:
-            raise  # The client left before it had an answer; there is nobody to tell.
+            # The client left before its request was whole: no fault of ours, and nobody to tell.
+            self._s.watch.client_left()
+            return Refusal(
+                status=400,
+                kind=ErrorKind.MALFORMED,
+                message="the connection ended before the request did: send all of it",
+            )
         except Exception as fault:  # noqa: BLE001 - The last resort: one call fails, the proxy lives.
             self._s.watch.failed(call_id, fault)
             return Refusal(
@@ -102,12 +112,16 @@ class DataPlane:
                 kind=ErrorKind.OVERLOADED,
                 message="this proxy is about to stop: send the request again",
             )
-        if "upgrade" in request.headers.get("connection", "").lower():
+        if len(self._calls) > self._calls_max:
+            return Refusal(
+                status=503,
+                kind=ErrorKind.OVERLOADED,
+                message=f"{self._calls_max} requests are in flight in this worker: send it again",
+            )
+        if "websocket" in request.headers.get("upgrade", "").lower():
             return _upgrade_required()
         if isinstance(endpoint, NotFound):
-            return Refusal(
-                status=endpoint.status, kind=ErrorKind.NOT_FOUND, message=endpoint.message
-            )
+            return _nowhere(endpoint)
         if endpoint.metered:
             return await self._inference.handle(request, endpoint, dialect, call_id)
         if endpoint.operation is Operation.PROBE:
@@ -127,6 +141,18 @@ class DataPlane:
         dialect = self._dialects["chat_completions"]
         self._s.watch.refused(refusal, "none", call_id)
         return self._refuser.answer(refusal, dialect, call_id)
+
+
+_KINDS: Final = {400: ErrorKind.MALFORMED, 405: ErrorKind.METHOD_NOT_ALLOWED}
+
+
+def _nowhere(found: NotFound) -> Refusal:
+    return Refusal(
+        status=found.status,
+        kind=_KINDS.get(found.status, ErrorKind.NOT_FOUND),
+        message=f"{found.message}: {found.hint}" if found.hint else found.message,
+        headers=(("allow", ", ".join(found.allow)),) if found.allow else (),
+    )
 
 
 def _upgrade_required() -> Refusal:

@@ -24,9 +24,10 @@ class Watch:
 
     # Calls…
 
-    def admitted(self, ticket: Ticket) -> None:
-        """A call passed the gate."""
+    def admitted(self, ticket: Ticket, after_s: float) -> None:
+        """A call passed the gate, so many seconds after it came in."""
         routed = ticket.quoted.routed
+        self._metrics.added(routed.arrival.dialect.name, after_s)
         self._metrics.admitted(routed.arrival.dialect.name, routed.provider.name)
         if ticket.on_allowance:
             self._metrics.admitted_on_allowance()
@@ -37,6 +38,10 @@ class Watch:
                 team=routed.arrival.caller.team,
                 budgets=ticket.would_refuse,
             )
+
+    def took(self, dialect: str, seconds: float) -> None:
+        """A request was answered, whatever the answer was."""
+        self._metrics.took(dialect, seconds)
 
     def refused(self, refusal: Refusal, dialect: str, call_id: str) -> None:
         """A call did not pass."""

@@ -51,6 +51,10 @@ class UpstreamTimeout(MaybeSent):
     """The provider was silent for too long; it may be working, and may bill."""
 
 
+class AnswerTooLong(MaybeSent):
+    """The answer is longer than whoever reads it can use."""
+
+
 def translated(error: BaseException) -> UpstreamFailed | None:
     """Return what a foreign exception means; None: it is none of the connection's.
 
@@ -102,6 +106,22 @@ async def read_chunk(response: aiohttp.ClientResponse) -> bytes:
     except _BROKEN as error:
         response.close()
         raise translated(error) or error from error
+
+
+async def read_whole(response: aiohttp.ClientResponse, bytes_max: int) -> bytes:
+    """Return an answer's body, all of it; aiohttp's `read(n)` returns what has arrived so far.
+
+    Raises:
+        AnswerTooLong: it is longer than that; the answer is closed then.
+        MaybeSent: it was cut; the answer is closed then.
+    """
+    body = bytearray()
+    while piece := await read_chunk(response):
+        body += piece
+        if len(body) > bytes_max:
+            response.close()
+            raise AnswerTooLong(f"the answer is longer than {bytes_max} bytes")
+    return bytes(body)
 
 
 class Upstream:

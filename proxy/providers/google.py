@@ -39,7 +39,7 @@ _VERTEX_HOST: Final = "aiplatform.googleapis.com"
 _VERSIONS: Final = {_GEMINI_HOST: {"v1beta1": "v1beta"}, _VERTEX_HOST: {"v1beta": "v1beta1"}}
 # C3: one status for rates and for money alike; the body does not tell them apart for certain.
 _SIGNS: Final[tuple[Sign, ...]] = (
-    (TOO_MANY_REQUESTS, b"prepay", Exhausted.CREDIT),
+    (TOO_MANY_REQUESTS, b"prepa", Exhausted.CREDIT),
     (TOO_MANY_REQUESTS, b"spend", Exhausted.SPEND_LIMIT),
     (TOO_MANY_REQUESTS, b"", Exhausted.RATE_LIMIT),
 )

@@ -127,7 +127,7 @@ class Histogram:
     ) -> None:
         self.name = name
         self._about = about
-        self._bounds = tuple(bounds)
+        self._bounds = tuple(float(bound) for bound in bounds)
         self._labels = tuple(labels)
         #: For each bound and for what is above the last one a count, then the sum.
         self._width = len(self._bounds) + 2

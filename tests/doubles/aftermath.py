@@ -50,9 +50,10 @@ async def serves(bursar: Running) -> None:
 async def nothing_was_sent(bursar: Running) -> None:
     """Insist that no call was admitted and none arrived, and that the proxy serves on."""
     await bursar.settled()
-    assert (await kinds(bursar))["admitted"] == 0
-    assert bursar.simulator.calls == []
-    assert faults(bursar) == []
+    counted = await kinds(bursar)
+    assert counted["admitted"] == 0, counted
+    assert bursar.simulator.calls == [], bursar.simulator.calls
+    assert faults(bursar) == [], faults(bursar)
     await serves(bursar)
 
 
@@ -61,8 +62,8 @@ async def books_are_closed(bursar: Running, *, spent: int, budget: str = "month"
     await bursar.settled()
     await until(lambda: _none_pending(bursar))
     standing = await bursar.standing(budget)
-    assert (standing.spent, standing.reserved) == (spent, 0)
-    assert faults(bursar) == []
+    assert (standing.spent, standing.reserved) == (spent, 0), (standing, spent)
+    assert faults(bursar) == [], faults(bursar)
     await serves(bursar)
 
 

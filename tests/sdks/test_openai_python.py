@@ -219,11 +219,11 @@ async def test_a_stream_that_the_provider_cuts_is_an_error(pair: Pair, case: Cas
         await case(pair.proxied)
 
 
-async def test_a_response_that_the_provider_cuts_ends_in_an_error_event(pair: Pair) -> None:
+async def test_a_response_that_the_provider_cuts_ends_as_failed(pair: Pair) -> None:
     pair.bursar.scenario(match={"dialect": "responses"}, cut_after_events=3)
 
     events = await _with_client(_responses_streamed)(pair.proxied)
 
     assert isinstance(events, list)
-    assert events[-1]["type"] == "error"
-    assert "broke off" in events[-1]["message"]
+    assert events[-1]["type"] == "response.failed"
+    assert "broke off" in events[-1]["response"]["error"]["message"]

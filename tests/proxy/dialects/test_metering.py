@@ -7,7 +7,7 @@ import json
 import pytest
 
 from policies.usage import Exact, Unknown, Usage, UsageLine
-from proxy.dialects import metering, sse
+from proxy.dialects import bounds
 from proxy.dialects.chat_completions import ChatAnswer
 from proxy.dialects.generate_content import GeneratedAnswer
 from proxy.dialects.metering import ArrayMeter, BodyMeter, EventMeter, is_event_stream
@@ -78,7 +78,7 @@ def test_usage_is_stripped_without_an_end_as_well() -> None:
 
 
 def test_an_event_too_long_to_hold_back_is_relayed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sse, "EVENT_BYTES_MAX", 40)
+    monkeypatch.setattr(bounds, "EVENT_BYTES_MAX", 40)
     meter = EventMeter(ChatAnswer(), without_usage)
 
     relayed = meter.feed(b"data: " + b"x" * 30) + meter.feed(b"x" * 30 + b"\n\n" + USAGE_EVENT)
@@ -101,7 +101,7 @@ def test_a_body_is_read_at_its_end() -> None:
 
 
 def test_a_body_that_is_too_long_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metering, "BODY_BYTES_MAX", 50)
+    monkeypatch.setattr(bounds, "BODY_BYTES_MAX", 50)
     meter = BodyMeter(ChatAnswer())
     body = json.dumps({"id": "id1", "usage": {"prompt_tokens": 3}, "x": "x" * 50}).encode()
 

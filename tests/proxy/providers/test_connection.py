@@ -16,11 +16,13 @@ from yarl import URL
 
 from proxy.providers.connection import (
     RAW_BODY_BYTES_MAX,
+    AnswerTooLong,
     MaybeSent,
     NeverSent,
     Upstream,
     UpstreamTimeout,
     read_chunk,
+    read_whole,
     translate,
     translated,
 )
@@ -261,6 +263,33 @@ async def test_chunks_come_as_they_arrive_and_then_nothing(upstream: Upstream) -
         end = await read_chunk(answer)
 
     assert (first, second, end) == (b"one", b"two", b"")
+
+
+async def test_a_whole_answer_is_read_to_its_end(upstream: Upstream) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for _ in range(50):
+            await response.write(b"x" * 10_000)
+        return response
+
+    async with serving(handler) as url:
+        answer = await upstream.send(target(url, "GET"), [], None)
+        body = await read_whole(answer, 500_000)
+
+    assert len(body) == 500_000
+
+
+async def test_an_answer_that_is_too_long_is_not_read_to_its_end(upstream: Upstream) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(body=b"x" * 1_000_000)
+
+    async with serving(handler) as url:
+        answer = await upstream.send(target(url, "GET"), [], None)
+        with pytest.raises(AnswerTooLong):
+            await read_whole(answer, 1_000)
+
+    assert answer.closed
 
 
 # How it fails before anything was sent…

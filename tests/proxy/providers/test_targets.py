@@ -33,7 +33,7 @@ def test_places_are_filled_with_what_the_path_named() -> None:
 
 
 def test_a_place_that_nothing_fills_is_a_mistake() -> None:
-    with pytest.raises(ValueError, match="'generate_content' has {modell}"):
+    with pytest.raises(ValueError, match=r"'generate_content' has \{modell\}"):
         targets("/{modell}")
 
 

@@ -1,0 +1,106 @@
+"""A proxy in one process: gateway and admin plane side by side."""
+
+from __future__ import annotations
+
+from structlog.typing import FilteringBoundLogger
+
+from policies.clock import SystemClock
+from policies.errors import LedgerUnavailable
+from policies.rulebook import Rulebook
+from proxy.app import Application
+from proxy.cli.admin_plane import admin_plane
+from proxy.cli.configuration import Configuration
+from proxy.cli.events import OperatorLog
+from proxy.cli.listening import check_free, unusable, url
+from proxy.cli.serving import Addresses
+from proxy.gateway.watch import Watch
+from proxy.key_store import KeyStore
+from proxy.policy_watch import PolicyWatch, Rejected, Reloaded
+from proxy.tasks import Tasks
+from proxy.telemetry.metrics import Metrics
+
+
+class SingleProcess:
+    """Serves from this process."""
+
+    def __init__(
+        self, configuration: Configuration, ledger_url: str, log: FilteringBoundLogger
+    ) -> None:
+        settings, clock = configuration.settings, SystemClock()
+        self.configuration = configuration
+        self._events = OperatorLog(log)
+        self._tasks = Tasks(self._events.failed)
+        metrics = Metrics(clock)
+        self._application = Application(
+            settings,
+            configuration.rulebook,
+            ledger_url=ledger_url,
+            clock=clock,
+            watch=Watch(metrics, log),
+        )
+        self._policies = PolicyWatch(
+            settings.policies,
+            configuration.rulebook,
+            self._use,
+            self._events,
+            environ=configuration.environ,
+        )
+        self._admin = admin_plane(
+            settings,
+            ledger=self._application.ledger,
+            key_store=self._application.key_store,
+            metrics=metrics,
+            rulebook=lambda: self._policies.rulebook,
+            reload=self.reload,
+            obstacles=self._obstacles,
+            log=log,
+        )
+        self._started = False
+
+    @property
+    def key_store(self) -> KeyStore:
+        """The keys of its callers."""
+        return self._application.key_store
+
+    async def start(self) -> Addresses:
+        """Open the ports; calls are taken from now on."""
+        gateway = self.configuration.settings.gateway
+        admin = self.configuration.settings.admin
+        for each in (gateway, admin):
+            check_free(each.host, each.port)
+        self._started = True
+        await self._application.start()
+        try:
+            port = await self._application.listen(gateway.host, gateway.port)
+        except OSError as error:
+            raise unusable(gateway.host, gateway.port, error) from error
+        try:
+            admin_port = await self._admin.listen(admin.host, admin.port)
+        except OSError as error:
+            raise unusable(admin.host, admin.port, error) from error
+        self._tasks.spawn(self._policies.run())
+        return Addresses(gateway=url(gateway.host, port), admin=url(admin.host, admin_port))
+
+    async def reload(self) -> Reloaded | Rejected:
+        """Load the policies anew."""
+        return await self._policies.reload()
+
+    async def stop(self) -> None:
+        """Take no new calls, let those in flight end, then let go of everything."""
+        await self._tasks.close()
+        if self._started:
+            # The admin plane stays to the end: it says that this proxy is not ready any more.
+            await self._application.stop()
+        await self._admin.close()
+
+    def kill(self) -> None:
+        """There are no other processes."""
+
+    async def _use(self, rulebook: Rulebook) -> None:
+        try:
+            await self._application.use_rulebook(rulebook)
+        except LedgerUnavailable as fault:
+            self._events.policies_not_journalled(str(fault))
+
+    def _obstacles(self) -> list[str]:
+        return [] if self._application.ready else ["calls are not taken now"]
