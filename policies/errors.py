@@ -20,6 +20,10 @@ class LedgerUnavailable(BursarError):
     """The ledger did not answer in time; the operation may or may not have happened."""
 
 
+class LedgerUntouched(LedgerUnavailable):
+    """The ledger was not reached, or does not serve now: the operation did not happen."""
+
+
 class IllegalTransition(BursarError):
     """The call's state does not allow this operation; nothing was changed."""
 

@@ -99,23 +99,21 @@ class Application:
         )
         self._write_ahead = WriteAhead(Path(settings.data_dir) / "write-ahead")
         self._allowance = Allowance()
+        drain = settings.gateway.drain
+        self._drains = Drains(
+            DrainLimits(
+                calls_max=drain.calls_max, bytes_max=drain.bytes_max, time_s=drain.time_ms / 1000
+            )
+        )
         self.leases = Leases(self.ledger, settings.ledger.lease_ms, watch)
         self._plane = self._build_plane()
-        self._server: HttpServer | None = None
-        self._sites: list[web.BaseSite] = []
-        self._runner: web.ServerRunner | None = None
+        self._runners: list[web.ServerRunner] = []
 
     def _build_plane(self) -> DataPlane:
         learning = Learning()
         quoter = Quoter(self.prices, learning)
         owners = ResponseOwners(self.commands, self.rulebook.organization)
         router = Router(self.providers, self._routes())
-        drain = self.settings.gateway.drain
-        drains = Drains(
-            DrainLimits(
-                calls_max=drain.calls_max, bytes_max=drain.bytes_max, time_s=drain.time_ms / 1000
-            )
-        )
         endings = Endings(
             ledger=self.ledger,
             settler=Settler(self.prices, learning),
@@ -127,14 +125,14 @@ class Application:
             upstream=self._upstream,
             meter_answer=meter_answer,
             ends=endings,
-            drains=drains,
+            drains=self._drains,
             observer=self._watch,
         )
         stations = Stations(
             keys=self.keys,
             router=router,
             quoter=quoter,
-            gate=Gate(self.ledger, self._allowance, quoter.with_quote, self._clock),
+            gate=Gate(self.ledger, self._allowance, quoter.with_quote, endings.unused, self._clock),
             forwarder=forwarder,
             endings=endings,
             leases=self.leases,
@@ -193,30 +191,42 @@ class Application:
         gc.collect()
         gc.freeze()
 
-    async def listen(self, host: str, port: int, *, shared: bool = False) -> int:
-        """Open the data plane's port and return it; `shared` among the workers of one machine."""
+    async def listen(
+        self, host: str, port: int, *, shared: bool = False, handler_cancellation: bool = False
+    ) -> int:
+        """Open a port of the data plane and return it.
+
+        Args:
+            host: where.
+            port: 0 for any that is free.
+            shared: among the workers of one machine.
+            handler_cancellation: what aiohttp does with the handler of a client that left; calls
+                end in the ledger either way.
+        """
         server = HttpServer(
             self._plane.handle,
             self._plane.malformed,
             header_bytes_max=HEADER_BYTES_MAX,
+            handler_cancellation=handler_cancellation,
         )
-        self._runner = web.ServerRunner(server)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port, reuse_port=shared or None, backlog=2_048)
+        runner = web.ServerRunner(server)
+        self._runners.append(runner)
+        await runner.setup()
+        site = web.TCPSite(runner, host, port, reuse_port=shared or None, backlog=2_048)
         await site.start()
-        return int(self._runner.addresses[0][1])
+        return int(runner.addresses[0][1])
 
     async def stop(self) -> None:
         """Take no new calls, let those in flight end, then let go of everything."""
         self._plane.closing = True
-        for site in list(self._runner.sites) if self._runner is not None else []:
+        for site in [site for runner in self._runners for site in runner.sites]:
             await site.stop()
         left = await self._calls.drain(self.settings.gateway.timeouts.shutdown_ms / 1000)
         if left:
             self._watch.cut_at_shutdown(left)
         await self._calls.close()
-        if self._runner is not None:
-            await self._runner.cleanup()
+        for runner in self._runners:
+            await runner.cleanup()
         await self._tasks.close()
         await self._upstream.close()
         await self.commands.close()
@@ -258,6 +268,7 @@ class Application:
         """Bring what waits in the write-ahead file to the ledger, as soon as that answers."""
         while True:
             await asyncio.sleep(REPLAY_EVERY_S)
+            self._watch.stock(unbooked=len(self._write_ahead), drains=self._drains.running)
             if not self._write_ahead or not self.commands.connected:
                 continue
             try:

@@ -115,18 +115,17 @@ class KeyRing:
         """Look for newer keys, or take part in a look that began after this was called."""
         begun_before = self._begun
         async with self._checking:
-            if self._ended <= begun_before:
-                await self._look()
-            elif self._fault is not None:
-                raise LedgerUnavailable(str(self._fault)) from self._fault
+            fault = self._fault if self._ended > begun_before else await self._look()
+        if fault is not None:
+            raise LedgerUnavailable(str(fault)) from fault
 
-    async def _look(self) -> None:
+    async def _look(self) -> LedgerUnavailable | None:
+        """Look, and leave for the others how it went; a cancelled look leaves nothing."""
         self._begun += 1
-        number = self._begun
+        number, fault = self._begun, None
         try:
             await self.refresh_if_changed()
-        except LedgerUnavailable as fault:
-            self._ended, self._fault = number, fault
-            raise
-        # Not after a cancellation: whoever waits then looks anew.
-        self._ended, self._fault = number, None
+        except LedgerUnavailable as unavailable:
+            fault = unavailable
+        self._ended, self._fault = number, fault
+        return fault

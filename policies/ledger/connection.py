@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol, cast
 import hiredis
 
 from policies.clock import Clock
-from policies.errors import BursarError, LedgerUnavailable
+from policies.errors import BursarError, LedgerUnavailable, LedgerUntouched
 from policies.ledger.address import Address
 
 Reply = Any
@@ -85,7 +85,7 @@ class _Stream(asyncio.Protocol):
 
     def send(self, command: tuple[bytes | str | int, ...]) -> asyncio.Future[Reply]:
         if self._transport is None or len(self._pending) >= IN_FLIGHT_MAX:
-            raise LedgerUnavailable("Redis is not connected")
+            raise LedgerUntouched("Redis is not connected")
         if not self._outgoing:
             self._loop.call_soon(self._flush)
         self._outgoing.append(hiredis.pack_command(command))  # type: ignore[arg-type]  # Its stub wants one element.
@@ -158,7 +158,7 @@ class Connection:
     def execute(self, *command: bytes | str | int) -> Awaitable[Reply]:
         """Send one command with whatever else is sent in this turn of the event loop."""
         if self._stream is None:
-            raise LedgerUnavailable("Redis is not connected")
+            raise LedgerUntouched("Redis is not connected")
         return self._stream.send(command)
 
     async def _connect(self) -> None:
@@ -222,5 +222,5 @@ class Connection:
 def _fault(error: hiredis.ReplyError) -> BursarError:
     text = str(error)
     if text.startswith(NOT_NOW):
-        return LedgerUnavailable(f"Redis cannot serve now: {text}")
+        return LedgerUntouched(f"Redis cannot serve now: {text}")
     return RedisRefused(text)

@@ -10,7 +10,7 @@ from redis.asyncio.sentinel import Sentinel
 from redis.exceptions import RedisError, ResponseError
 
 from policies.clock import Clock
-from policies.errors import LedgerUnavailable
+from policies.errors import LedgerUnavailable, LedgerUntouched
 from policies.ledger.address import Address, Deployment, parse_url
 from policies.ledger.connection import NOT_NOW, Connection, RedisRefused, Reply, Spawn
 from policies.ledger.scripts import NAMES, script
@@ -120,7 +120,7 @@ class Cluster:
             reply = await self._client.execute_command(*command)
         except ResponseError as error:
             if str(error).startswith(NOT_NOW):
-                raise LedgerUnavailable(f"Redis cannot serve now: {error}") from error
+                raise LedgerUntouched(f"Redis cannot serve now: {error}") from error
             raise RedisRefused(str(error)) from error
         except (RedisError, OSError, TimeoutError) as error:
             self._connected = False

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, assert_never
 
 from policies.budgets import Budget
 from policies.clock import Clock, rfc3339
 from policies.decisions import Admitted, Duplicate, Refused, Standing
-from policies.errors import LedgerUnavailable
+from policies.errors import LedgerUnavailable, LedgerUntouched
 from policies.ledger.interface import Admission, Ask, Ledger
 from policies.ledger.keys import charge_of, place
 from policies.quotes import Quote, affordable_output_limit, clamped
@@ -23,17 +23,25 @@ from proxy.gateway.call import Quoted, Refusal, Routed, Ticket
 RATE_WINDOW_MS_MAX: Final = 60_000
 
 Requote = Callable[[Routed, Quote], Quoted]
+#: Told of a call that will not be sent, and why, so that what may be held for it is let go.
+Unused = Callable[[Ticket, str], Awaitable[None]]
 
 
 class Gate:
     """Decides with the ledger; while that is away, by each budget's own rule for it."""
 
     def __init__(
-        self, ledger: Ledger, allowance: Allowance, requote: Requote, clock: Clock
+        self,
+        ledger: Ledger,
+        allowance: Allowance,
+        requote: Requote,
+        unused: Unused,
+        clock: Clock,
     ) -> None:
         self._ledger = ledger
         self._allowance = allowance
         self._requote = requote
+        self._unused = unused
         self._clock = clock
 
     async def admit(self, quoted: Quoted) -> tuple[Ticket, int] | Refusal:
@@ -45,7 +53,7 @@ class Gate:
                 quoted = self._clamp(quoted, decision)
                 decision = await self._reserve(quoted, Admission.DECIDE)
         except LedgerUnavailable as fault:
-            return self._without_ledger(quoted, fault)
+            return await self._without_ledger(quoted, fault)
         match decision:
             case Admitted():
                 ticket = Ticket(
@@ -79,8 +87,11 @@ class Gate:
         if quoted.quote is None:
             return quoted
         demand = quoted.routed.arrival.parsed.demand
-        remaining = [(standing.unit, standing.remaining) for standing in refused.standings]
-        floor = max(ask.budget.clamp_floor for ask in quoted.asks)
+        # What only watches does not narrow a call down either.
+        enforced = [s for s in refused.standings if s.mode == "enforce"]
+        remaining = [(standing.unit, standing.remaining) for standing in enforced]
+        clamping = [ask.budget for ask in quoted.asks if ask.budget.when_short == "clamp"]
+        floor = max(budget.clamp_floor for budget in clamping)
         limit = affordable_output_limit(
             demand, quoted.quote.price, quoted.quote, remaining, floor=floor
         )
@@ -104,24 +115,28 @@ class Gate:
             headers=_refusal_headers(standing, resets_ms),
         )
 
-    def _without_ledger(
+    async def _without_ledger(
         self, quoted: Quoted, fault: LedgerUnavailable
     ) -> tuple[Ticket, int] | Refusal:
         """Admit on the worker's own allowance, where every budget of the call has one with room."""
         nano_usd = quoted.quote.bound.nano_usd if quoted.quote is not None else None
         call_id = quoted.routed.arrival.call_id
         budgets = [ask.budget for ask in quoted.asks]
-        if nano_usd is None or not self._allowance.take(call_id, budgets, nano_usd):
-            return Refusal(
-                status=503,
-                kind=ErrorKind.LEDGER_UNAVAILABLE,
-                message="the ledger cannot be reached, so no budget can be checked: try again later "
-                f"({fault}); budgets with `when_ledger_down: {{allow: …}}` go on for a while",
-            )
         now_ms = self._clock.now_ms()
         charges = tuple(_placed(ask, now_ms) for ask in quoted.asks)
         reservation = Reservation(call_id=call_id, at_ms=now_ms, charges=charges)
-        return Ticket(quoted=quoted, reservation=reservation, on_allowance=True), 0
+        ticket = Ticket(quoted=quoted, reservation=reservation, on_allowance=True)
+        if nano_usd is not None and self._allowance.take(call_id, budgets, nano_usd):
+            return ticket, 0
+        if not isinstance(fault, LedgerUntouched):
+            # Its quote may be held all the same: left alone, it would be charged when the lease ends.
+            await self._unused(ticket, "the ledger did not answer, so the call was refused")
+        return Refusal(
+            status=503,
+            kind=ErrorKind.LEDGER_UNAVAILABLE,
+            message="the ledger cannot be reached, so no budget can be checked: try again later "
+            f"({fault}); budgets with `when_ledger_down: {{allow: …}}` go on for a while",
+        )
 
 
 def _placed(ask: Ask, now_ms: int) -> Charge:

@@ -37,14 +37,15 @@ async def authenticate(
     if secret is None:
         return _unauthenticated(
             "no key came with the request: send it as 'Authorization: Bearer bsr_…', "
-            "x-api-key or x-goog-api-key"
+            "x-api-key or x-goog-api-key",
+            "missing",
         )
     match await keys.find_fresh(secret):
         case Valid(record):
             return _caller(record, headers, rulebook)
         case Invalid(reason):
             return _unauthenticated(
-                f"this key is {reason}: use one that 'bursar keys create' printed"
+                f"this key is {reason}: use one that 'bursar keys create' printed", reason
             )
 
 
@@ -114,8 +115,8 @@ def _tags(text: str) -> dict[str, str] | None:
     return tags if whole and len(tags) <= TAGS_MAX else None
 
 
-def _unauthenticated(message: str) -> Refusal:
-    return Refusal(status=401, kind=ErrorKind.UNAUTHENTICATED, message=message)
+def _unauthenticated(message: str, reason: str) -> Refusal:
+    return Refusal(status=401, kind=ErrorKind.UNAUTHENTICATED, message=message, reason=reason)
 
 
 def _not_allowed(message: str) -> Refusal:

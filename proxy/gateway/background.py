@@ -15,7 +15,7 @@ from proxy.dialects.endpoints import Endpoint, Operation
 from proxy.dialects.interface import Reading
 from proxy.gateway.call import Passage
 from proxy.gateway.leases import Leases
-from proxy.providers.connection import MaybeSent, NeverSent, Upstream, translate
+from proxy.providers.connection import MaybeSent, NeverSent, Upstream, read_whole
 from proxy.providers.interface import Target
 from proxy.tasks import Tasks
 
@@ -80,8 +80,7 @@ class Background:
         try:
             answer = await self._upstream.send(target, list(target.headers), None)
             try:
-                with translate():
-                    body = await answer.content.read(ANSWER_BYTES_MAX)
+                body = await read_whole(answer, ANSWER_BYTES_MAX)
             finally:
                 answer.release()
         except (NeverSent, MaybeSent):

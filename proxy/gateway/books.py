@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from policies.decisions import Moved
 from policies.errors import IllegalTransition, LedgerUnavailable, UnknownCall
 from policies.ledger.interface import Admission, Ask, Ledger
-from policies.reservations import Operation, State
+from policies.reservations import Operation, Reservation, State
 from proxy.gateway.allowance import Allowance
 from proxy.gateway.call import Ticket
 from proxy.gateway.settle import Conclusion
@@ -81,25 +82,43 @@ async def book(ledger: Ledger, entry: Unbooked, asks: tuple[Ask, ...]) -> Moved:
     Raises:
         LedgerUnavailable: it may or may not have been booked; book it again.
     """
-    reservation = entry.reservation
+    if entry.on_allowance:
+        return await book_late(ledger, entry, asks)
+    try:
+        return await _move(ledger, entry, entry.reservation)
+    except UnknownCall:
+        return await book_late(ledger, entry, asks)
+
+
+async def book_late(ledger: Ledger, entry: Unbooked, asks: tuple[Ask, ...]) -> Moved:
+    """Book the end of a call of which it is not known what the ledger has: it is looked at first.
+
+    The ledger knows on which counters a call is held. Ours may lie in another window, where the
+    call came in without an answer from the ledger, or was reserved again after one was lost.
+
+    Raises:
+        LedgerUnavailable: it may or may not have been booked; book it again.
+    """
+    call_id = entry.reservation.call_id
+    record = await ledger.find(call_id)
+    if record is None and entry.operation is Operation.SETTLE:
+        # The ledger never saw the reservation, or was restored from an old copy. The money is spent.
+        await ledger.reserve(call_id, asks, data=entry.data, admission=Admission.FORCE)
+        record = await ledger.find(call_id)
+    return await _move(ledger, entry, record.reservation if record else entry.reservation)
+
+
+async def _move(ledger: Ledger, entry: Unbooked, reservation: Reservation) -> Moved:
     try:
         if entry.operation is Operation.RELEASE:
             return await ledger.release(reservation, outcome=entry.outcome)
-        if entry.on_allowance:
-            raise UnknownCall(reservation.call_id)
         return await ledger.settle(reservation, entry.amounts, outcome=entry.outcome)
     except IllegalTransition as illegal:
         if entry.operation is Operation.RELEASE and illegal.state is State.EXPIRED:
             # Its lease ran out and it was charged as reserved, but it was free after all.
-            return await ledger.settle(reservation, entry.amounts, outcome=entry.outcome)
+            return await _move(ledger, replace(entry, operation=Operation.SETTLE), reservation)
         # It has its receipt already, or was released: whoever was first knew enough.
         return Moved(state=illegal.state, changed=False)
-    except UnknownCall:
-        # The ledger never saw the reservation, or was restored from an old copy. The money is spent.
-        await ledger.reserve(reservation.call_id, asks, data=entry.data, admission=Admission.FORCE)
-        record = await ledger.find(reservation.call_id)
-        booked = record.reservation if record is not None else reservation
-        return await ledger.settle(booked, entry.amounts, outcome=entry.outcome)
 
 
 async def replay(
@@ -112,7 +131,7 @@ async def replay(
     """
     booked = 0
     for entry in write_ahead.waiting():
-        await book(ledger, entry, asks_of(entry))
+        await book_late(ledger, entry, asks_of(entry))
         write_ahead.done(entry)
         booked += 1
     return booked

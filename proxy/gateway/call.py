@@ -36,6 +36,8 @@ class Refusal:
     #: Names what is wrong and what to do.
     message: str
     param: str | None = None
+    #: Why a key is not good, in one word, for whoever counts it.
+    reason: str | None = None
     #: The budget without room, where that is the reason.
     standing: Standing | None = None
     #: Seconds after which trying again makes sense; None: it does not.

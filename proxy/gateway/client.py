@@ -39,7 +39,7 @@ class Client:
         if self.left or not piece or self._response is None:
             return
         try:
-            if self._is_behind():
+            if self._is_behind(len(piece)):
                 async with asyncio.timeout(PATIENCE_S):
                     await self._response.write(piece)
             else:
@@ -61,9 +61,10 @@ class Client:
                 self.left = True
         return self._response
 
-    def _is_behind(self) -> bool:
+    def _is_behind(self, more: int) -> bool:
+        """Tell whether so much more may have to wait; a large piece alone can fill the buffer."""
         transport = self._request.transport
-        return transport is not None and transport.get_write_buffer_size() > BEHIND_BYTES
+        return transport is not None and transport.get_write_buffer_size() + more > BEHIND_BYTES
 
     def abort(self) -> None:
         """Break the connection: the client must not take what it has for the whole."""

@@ -68,7 +68,10 @@ class Endings:
         """Book what an answer came to; one that was only queued is booked when it is there."""
         if not passage.ids_noted and reading.generation_ids:
             await self._remember_owner(passage, reading.generation_ids[0])
-        if reading.status in PENDING and self._background.take(passage, reading, self.came_later):
+        # A stream that was cut says `in_progress` as well, and nobody may ever finish that one.
+        is_queued = passage.ticket.quoted.routed.arrival.parsed.demand.background
+        is_queued = is_queued and reading.status in PENDING
+        if is_queued and self._background.take(passage, reading, self.came_later):
             passage.ended = True
             await self.seen(passage, reading.generation_ids[0])
             return

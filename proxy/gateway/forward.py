@@ -51,6 +51,10 @@ class Observer(Protocol):
         """A client went away before it had everything."""
         ...
 
+    def upstream_answered(self, provider: str, status: int) -> None:
+        """A provider answered."""
+        ...
+
     def upstream_refused(self, provider: str, status: int, label: str | None) -> None:
         """A provider answered with an error status."""
         ...
@@ -111,6 +115,7 @@ class Forwarder:
             await self._ends.unanswered(passage, str(fault))
             return _no_answer(provider.name, fault)
         passage.status = answer.status
+        self._observer.upstream_answered(provider.name, answer.status)
         passage.headers = answer.headers
         client = Client(request)
         try:

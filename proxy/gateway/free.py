@@ -16,7 +16,7 @@ from proxy.gateway.client import Client
 from proxy.gateway.parse import decompressed, read_body
 from proxy.gateway.refuse import CALL_ID_HEADER
 from proxy.gateway.route import Router
-from proxy.providers.connection import MaybeSent, NeverSent, Upstream, translate
+from proxy.providers.connection import MaybeSent, NeverSent, Upstream, read_chunk
 from proxy.providers.headers import answer_headers, request_headers
 from proxy.providers.interface import Provider, Target
 
@@ -80,9 +80,8 @@ class FreeRequests:
             await client.begin(
                 answer.status, answer.reason, answer_headers(answer.raw_headers) + own
             )
-            with translate():
-                while not client.left and (piece := await answer.content.readany()):
-                    await client.write(piece)
+            while not client.left and (piece := await read_chunk(answer)):
+                await client.write(piece)
         except MaybeSent:
             client.abort()
         finally:
@@ -103,6 +102,8 @@ class FreeRequests:
         found = self._router.find(endpoint, model)
         if isinstance(found, Refusal) or model is None:
             return found
+        # As for a call: a model that stands in the path has the name that its provider knows it by.
+        model = endpoint.slug_for(found[0].kind) or model
         team = rulebook.teams.get(caller.team)
         if team is None or not team.allows(model):
             return Refusal(

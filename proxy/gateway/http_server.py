@@ -56,7 +56,9 @@ class _Connection(RequestHandler):
         """Answer what aiohttp could not parse, or what failed outside of a call."""
         if request.writer.output_size > 0:
             return super().handle_error(request, status, exc, message)
-        first_line = (message or "the request is not valid HTTP").strip().splitlines()[0]
+        first_line = (
+            (message or "the request is not valid HTTP").strip().splitlines()[0].rstrip(":")
+        )
         response = self.malformed(status, f"{first_line}: send one valid HTTP/1.1 request")
         response.force_close()
         return response

@@ -9,6 +9,7 @@ from typing import Final
 from aiohttp import web
 
 from policies.clock import Clock
+from policies.errors import LedgerUnavailable
 from policies.ledger.interface import Ledger
 from policies.rulebook import Rulebook
 from policies.units import policy_text
@@ -122,10 +123,14 @@ class Inference:
         ticket, keys_version = admitted
         if ticket.on_allowance or keys_version == s.keys.version:
             return ticket
-        await s.keys.refresh()
-        again = await authenticate(
-            request.headers, quoted.routed.arrival.endpoint, s.keys, s.rulebook()
-        )
+        try:
+            await s.keys.refresh()
+            again = await authenticate(
+                request.headers, quoted.routed.arrival.endpoint, s.keys, s.rulebook()
+            )
+        except LedgerUnavailable:
+            await s.endings.unused(ticket, "the ledger did not say whether the key still holds")
+            raise
         if not isinstance(again, Refusal):
             return ticket
         await s.endings.unused(ticket, "the key was revoked meanwhile")

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Awaitable
+from typing import Any, Final, Protocol
 
 from policies.errors import LedgerUnavailable
-from policies.ledger.connection import Commands
 from policies.ledger.keys import Keys
 
 # OpenAI keeps answers for 30 days.
 KEPT_S: Final = 30 * 86_400
 ID_CHARS_MAX: Final = 256
+
+
+class Commands(Protocol):
+    """Whatever can send a command to Redis."""
+
+    def execute(self, *command: bytes | str | int) -> Awaitable[Any]:
+        """Send one command; the answer is awaited. Raises `LedgerUnavailable`."""
+        ...
 
 
 class ResponseOwners:

@@ -40,7 +40,9 @@ async def read_body(request: web.BaseRequest, bytes_max: int) -> bytes | Refusal
                     return too_large(bytes_max)
                 pieces.append(piece)
     except TimeoutError:
-        return _malformed(f"the body was not here after {PATIENCE_S:.0f} s: send it whole", status=408)
+        return _malformed(
+            f"the body was not here after {PATIENCE_S:.0f} s: send it whole", status=408
+        )
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from structlog.typing import FilteringBoundLogger
 
 from policies.decisions import Moved
+from proxy.dialects.interface import ErrorKind
 from proxy.gateway.call import Refusal, Ticket
 from proxy.gateway.settle import Conclusion
 from proxy.prices.lists import PriceChange
@@ -46,6 +47,8 @@ class Watch:
     def refused(self, refusal: Refusal, dialect: str, call_id: str) -> None:
         """A call did not pass."""
         self._metrics.refused(dialect, refusal.kind.value)
+        if refusal.kind is ErrorKind.UNAUTHENTICATED:
+            self._metrics.authentication_failed(refusal.reason or "other")
         self._log.info(
             "call_refused",
             call=call_id,
@@ -95,6 +98,11 @@ class Watch:
         self._metrics.replayed(booked)
         self._log.info("settlements_booked_late", count=booked)
 
+    def stock(self, *, unbooked: int, drains: int) -> None:
+        """So many ends of calls wait for the ledger, and so many answers are read without a client."""
+        self._metrics.unbooked(unbooked)
+        self._metrics.drains_running(drains)
+
     def expired(self, call_id: str) -> None:
         """A call was charged as reserved, because its worker is gone."""
         self._metrics.expired()
@@ -110,6 +118,10 @@ class Watch:
         self._log.error("call_failed", call=call_id, exc_info=fault)
 
     # What is around the calls…
+
+    def upstream_answered(self, provider: str, status: int) -> None:
+        """A provider answered."""
+        self._metrics.upstream_answered(provider, status)
 
     def upstream_refused(self, provider: str, status: int, label: str | None) -> None:
         """A provider answered with an error status."""

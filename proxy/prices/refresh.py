@@ -12,8 +12,8 @@ from policies.errors import LedgerUnavailable
 from policies.ledger.interface import Ledger
 from proxy.prices.book import PriceBook
 from proxy.prices.lists import PriceChange
-from proxy.providers.connection import MaybeSent, NeverSent, Upstream, translate
-from proxy.providers.interface import Provider
+from proxy.providers.connection import Upstream, UpstreamFailed, read_whole
+from proxy.providers.interface import Provider, Target
 
 # Providers change their lists a few times a week; ten minutes late is early enough, and costs nothing.
 EVERY_S: Final = 600.0
@@ -62,25 +62,27 @@ class PriceRefresh:
         await asyncio.gather(*(self._refresh(each) for each in self._providers.values()))
 
     async def _refresh(self, provider: Provider) -> None:
-        target = provider.prices_target()
-        if target is None:
-            return
-        try:
-            answer = await self._upstream.send(target, list(target.headers), None)
+        for target in provider.prices_targets():
             try:
-                with translate():
-                    body = await answer.content.read(LIST_BYTES_MAX)
-            finally:
-                answer.release()
-            if answer.status != STATUS_OK:
-                raise ValueError(f"status {answer.status}")
-            payload = json.loads(body, parse_float=Decimal)
-        except (NeverSent, MaybeSent, ValueError, RecursionError) as fault:
-            self._observer.price_list_failed(provider.name, str(fault))
-            return
-        for change in self._book.refresh(provider.name, provider.kind, payload):
-            self._observer.price_changed(change)
-            await self._journal(change)
+                payload = await self._fetch(target)
+            except (UpstreamFailed, ValueError, RecursionError) as fault:
+                self._observer.price_list_failed(provider.name, str(fault))
+                continue
+            for change in self._book.refresh(provider.name, provider.kind, payload):
+                self._observer.price_changed(change)
+                await self._journal(change)
+
+    async def _fetch(self, target: Target) -> object:
+        """Return a list as decoded JSON, its numbers exact."""
+        answer = await self._upstream.send(target, list(target.headers), None)
+        try:
+            body = await read_whole(answer, LIST_BYTES_MAX)
+        finally:
+            answer.release()
+        if answer.status != STATUS_OK:
+            raise ValueError(f"status {answer.status}")
+        payload: object = json.loads(body, parse_float=Decimal)
+        return payload
 
     async def _journal(self, change: PriceChange) -> None:
         new, old = change.new, change.old

@@ -85,13 +85,13 @@ class AgiPower:
             )
         return self._targets.target(endpoint, self._bearer)
 
-    def prices_target(self) -> Target | None:
-        """Return where the list with `pricings` is (1.8); it is public."""
-        return self._targets.prices(())
+    def prices_targets(self) -> tuple[Target, ...]:
+        """Return where the lists with `pricings` are (1.8); they are public.
 
-    def vertex_prices_target(self) -> Target | None:
-        """Return where the list of models for generateContent is; some are on this one alone."""
-        return self._targets.target(_LIST, (), name="vertex_prices")
+        Some models for generateContent are on the second one alone.
+        """
+        lists = self._targets.prices(()), self._targets.target(_LIST, (), name="vertex_prices")
+        return tuple(target for target in lists if target is not None)
 
     def generation_ids(
         self, headers: Mapping[str, str], body_ids: Sequence[str] = ()

@@ -72,9 +72,10 @@ class Google:
         targets = self._targets if regional else self._global
         return targets.target(published, self._auth, name=_name(published))
 
-    def prices_target(self) -> Target | None:
+    def prices_targets(self) -> tuple[Target, ...]:
         """Return where prices are: nowhere, unless the configuration names a place."""
-        return self._global.prices(self._auth)
+        target = self._global.prices(self._auth)
+        return () if target is None else (target,)
 
     def generation_ids(
         self, headers: Mapping[str, str], body_ids: Sequence[str] = ()

@@ -59,8 +59,8 @@ class Provider(Protocol):
         """Return where an endpoint is; None: this provider has none."""
         ...
 
-    def prices_target(self) -> Target | None:
-        """Return where its prices are; None: it does not publish any."""
+    def prices_targets(self) -> tuple[Target, ...]:
+        """Return where its prices are; empty: it does not publish any."""
         ...
 
     def generation_ids(

@@ -53,9 +53,10 @@ class OpenAI:
         """Return where an endpoint is."""
         return self._targets.target(endpoint, self._auth)
 
-    def prices_target(self) -> Target | None:
+    def prices_targets(self) -> tuple[Target, ...]:
         """Return where prices are: nowhere, unless the configuration names a place."""
-        return self._targets.prices(self._auth)
+        target = self._targets.prices(self._auth)
+        return () if target is None else (target,)
 
     def generation_ids(
         self, headers: Mapping[str, str], body_ids: Sequence[str] = ()

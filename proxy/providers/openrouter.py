@@ -49,9 +49,10 @@ class OpenRouter:
         """Return where an endpoint is."""
         return self._targets.target(endpoint, self._auth)
 
-    def prices_target(self) -> Target | None:
+    def prices_targets(self) -> tuple[Target, ...]:
         """Return where prices are, if the configuration names a place."""
-        return self._targets.prices(self._auth)
+        target = self._targets.prices(self._auth)
+        return () if target is None else (target,)
 
     def generation_ids(
         self, headers: Mapping[str, str], body_ids: Sequence[str] = ()

@@ -49,9 +49,10 @@ class Venice:
         """Return where an endpoint is."""
         return self._targets.target(endpoint, self._auth)
 
-    def prices_target(self) -> Target | None:
+    def prices_targets(self) -> tuple[Target, ...]:
         """Return where the list with `model_spec.pricing` is (2.4)."""
-        return self._targets.prices(self._auth)
+        target = self._targets.prices(self._auth)
+        return () if target is None else (target,)
 
     def generation_ids(
         self, headers: Mapping[str, str], body_ids: Sequence[str] = ()

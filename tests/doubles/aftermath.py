@@ -39,7 +39,7 @@ async def pending(bursar: Running) -> list[bytes]:
 
 async def serves(bursar: Running) -> None:
     """Insist that the proxy is alive: one more call passes, and is settled."""
-    bursar.scenario()
+    bursar.scenario(usage={"output": 1})
     status, _, body = await bursar.chat(max_tokens=1)
     await bursar.settled()
 

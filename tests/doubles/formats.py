@@ -35,7 +35,11 @@ class Format:
     ) -> dict[str, Any]:
         """Return a small request; a limit of None leaves it out."""
         if self.name == "generate_content":
-            document: dict[str, Any] = {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}
+            # Without a budget for thoughts the quote has to assume the most that there can be.
+            document: dict[str, Any] = {
+                "contents": [{"role": "user", "parts": [{"text": "Hi"}]}],
+                "generationConfig": {"thinkingConfig": {"thinkingBudget": 0}},
+            }
         elif self.name == "responses":
             document = {"model": MODEL, "input": "Hi"}
         else:

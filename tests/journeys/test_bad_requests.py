@@ -16,6 +16,7 @@ import brotli
 import pytest
 import zstandard
 
+from proxy.gateway import parse
 from tests.doubles.aftermath import nothing_was_sent
 from tests.doubles.formats import CHAT, FORMATS, GENERATE, MESSAGES, RESPONSES, Format
 from tests.doubles.raw_http import connected, request
@@ -477,20 +478,43 @@ async def test_a_client_that_ends_in_the_middle_of_its_body_begins_no_call(
     ids=repr,
 )
 async def test_chunks_that_are_malformed_begin_no_call(
-    tmp_path: Path, redis_url: str, organization: str, form: Format, chunks: bytes
+    tmp_path: Path,
+    redis_url: str,
+    organization: str,
+    form: Format,
+    chunks: bytes,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(parse, "PATIENCE_S", 0.1)
     async with gateway(tmp_path, redis_url, organization) as bursar:
-        head = request(
-            form.path, b"", bursar.key, "transfer-encoding: chunked", counted=False
-        )
+        head = request(form.path, b"", bursar.key, "transfer-encoding: chunked", counted=False)
         async with connected(bursar.url) as client:
             await client.send(head + b"1\r\n{\r\n")
             await until(lambda: bursar.app.busy)
             await client.send(chunks)
-            client.half_close()
-            rest = await client.end()
+            answer = await client.answer()
 
-        assert not rest or rest.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 ")), rest
+        assert answer.status in {400, 408}
+        assert form.refusal_of(answer.document, answer.status)
+        await nothing_was_sent(bursar)
+
+
+@every_format
+async def test_a_client_that_stops_in_the_middle_of_its_body_holds_no_place_for_ever(
+    tmp_path: Path,
+    redis_url: str,
+    organization: str,
+    form: Format,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(parse, "PATIENCE_S", 0.1)
+    async with gateway(tmp_path, redis_url, organization) as bursar:
+        async with connected(bursar.url) as client:
+            await client.send(request(form.path, form.text(), bursar.key)[:-5])
+            answer = await client.answer()
+
+        assert answer.status == 408
+        assert form.refusal_of(answer.document, 408)
         await nothing_was_sent(bursar)
 
 

@@ -191,6 +191,14 @@ def test_an_hour_in_the_cache_and_audio_are_held_at_their_rates() -> None:
     assert _quote(replace(DEMAND, audio=True), price).bound.nano_usd == 2_000
 
 
+def test_thinking_and_hidden_media_are_held_at_their_rates_rounded_up() -> None:
+    rates = Rates.of(input=1, output=1_001, reasoning=2_001, media_input=10, audio_input=5)
+    price = replace(PRICE, tiers=(Tier(rates=rates),), context_window=1_000)
+
+    assert _quote(DEMAND, price).bound.nano_usd == 1_002
+    assert _quote(replace(DEMAND, hidden_input=("image_url",)), price).bound.nano_usd == 1_011
+
+
 def test_a_fee_per_call_is_held_once() -> None:
     price = replace(PRICE, tiers=(Tier(rates=Rates.of(input=0, output=0, call_nano=12)),))
 

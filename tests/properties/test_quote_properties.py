@@ -96,9 +96,10 @@ def test_the_affordable_limit_fits_and_one_more_does_not(
     data: DataObject, price: Price, demand: Demand, floor: int
 ) -> None:
     made = _quoted(demand, price, 50_000, 2)
+    least = _quoted(replace(demand, output_limit=0), price, None, 2).bound
     remaining = [
-        (unit, data.draw(st.integers(0, made.bound.of(unit) + 1)))
-        for unit in data.draw(st.sets(st.sampled_from(UNITS)))
+        (unit, data.draw(st.integers(max(least.of(unit) - 1, 0), made.bound.of(unit) + 1)))
+        for unit in data.draw(st.sets(st.sampled_from(UNITS), max_size=2))
     ]
 
     limit = affordable_output_limit(demand, price, made, remaining, floor=floor)

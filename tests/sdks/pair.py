@@ -37,7 +37,7 @@ USAGE: Final = {
 OUTPUT_LIMIT: Final = 100
 SPOKEN: Final = ("chat_completions", "responses", "messages", "generate_content")
 
-# The team `poor` may spend nothing, the team `hasty` may call once a minute.
+# `plenty` counts everybody. The team `poor` may spend nothing, the team `hasty` calls once a minute.
 POLICIES: Final = """
 organization: {organization}
 teams:
@@ -45,7 +45,7 @@ teams:
   poor: {{models: ["*"]}}
   hasty: {{models: ["*"]}}
 budgets:
-  - {{name: plenty, team: red, limit: 1000 USD, window: month}}
+  - {{name: plenty, limit: 1000 USD, window: month}}
   - {{name: empty-purse, team: poor, limit: 0 USD, window: month}}
   - {{name: one-a-minute, team: hasty, limit: 1 calls, window: rolling 1m}}
 """
@@ -93,6 +93,8 @@ class Pair:
     """A simulator that is asked directly, and a Bursar in front of its twin."""
 
     bursar: Running
+    #: The simulator that is asked directly.
+    twin: Simulator
     direct: Side
     proxied: Side
     direct_wire: Wire
@@ -104,11 +106,16 @@ class Pair:
     #: For one whose key nobody made.
     stranger: Side
 
+    def deliver(self, **fields: object) -> None:
+        """Tell both simulators how to deliver their answers; what they use stays as it was."""
+        for simulator in (self.twin, self.bursar.simulator):
+            _prepare(simulator, **fields)
+
     async def ask_both(self, case: Case) -> tuple[Heard, Heard]:
         """Ask both; return what was heard without the proxy, and what through it."""
         expected = await case(self.direct)
         made = await case(self.proxied)
-        return _heard(expected, self.direct_wire), _heard(made, self.proxied_wire)
+        return heard(expected, self.direct_wire), heard(made, self.proxied_wire)
 
     async def books(self) -> Books:
         """Return what the ledger has of the calls that were settled, in order."""
@@ -135,7 +142,8 @@ class Pair:
         return [record for record in found if record is not None]
 
 
-def _heard(made: object, wire: Wire) -> Heard:
+def heard(made: object, wire: Wire) -> Heard:
+    """Return what a wire heard since the last time."""
     exchanges = wire.take()
     answers = [each.answer for each in exchanges]
     return Heard(
@@ -154,8 +162,14 @@ def _facts(record: CallRecord) -> dict[str, Any]:
         "certainty": outcome["certainty"],
         "usage": usage,
         "generation_ids": tuple(outcome["generation_ids"]),
-        "charged": record.charged,
+        "charged": _charged(record),
     }
+
+
+def _charged(record: CallRecord) -> int:
+    charges = zip(record.reservation.charges, record.charged, strict=True)
+    (amount,) = (amount for charge, amount in charges if charge.budget == "plenty")
+    return amount
 
 
 def _true_facts(call: Call) -> dict[str, Any]:
@@ -173,7 +187,7 @@ def _true_facts(call: Call) -> dict[str, Any]:
         "certainty": "exact",
         "usage": {name: count for name, count in parts.items() if count},
         "generation_ids": call.generation_ids,
-        "charged": (call.listed_nano_usd,),
+        "charged": call.listed_nano_usd,
     }
 
 
@@ -204,6 +218,7 @@ async def asked_twice(folder: Path, redis_url: str, organization: str) -> AsyncI
             _, hasty_key = await bursar.app.key_store.create("hasty")
             yield Pair(
                 bursar=bursar,
+                twin=straight,
                 direct=Side(url=direct_wire.url, key=PROVIDER_KEY, clock=clocks[0]),
                 proxied=proxied,
                 direct_wire=direct_wire,
@@ -219,11 +234,15 @@ async def asked_twice(folder: Path, redis_url: str, organization: str) -> AsyncI
 
 def _simulator(clock: FakeClock) -> Simulator:
     simulator = Simulator(clock=lambda: clock.now_ms() / 1000, random_seed=7)
+    _prepare(simulator)
+    return simulator
+
+
+def _prepare(simulator: Simulator, **fields: object) -> None:
     for dialect in SPOKEN:
         simulator.add_scenario(
-            match={"dialect": dialect}, usage=USAGE, generation_header=True, chunks=5
+            match={"dialect": dialect}, usage=USAGE, generation_header=True, chunks=5, **fields
         )
-    return simulator
 
 
 @asynccontextmanager

@@ -38,9 +38,7 @@ def _streamed(client: Anthropic) -> object:
 
 
 def _stream_reader(client: Anthropic) -> object:
-    with client.messages.stream(
-        model=MODEL, messages=MESSAGES, max_tokens=OUTPUT_LIMIT
-    ) as stream:
+    with client.messages.stream(model=MODEL, messages=MESSAGES, max_tokens=OUTPUT_LIMIT) as stream:
         kinds = [event.type for event in stream]
         return kinds, stream.get_final_message().model_dump()
 
@@ -60,9 +58,7 @@ async def _create_async(side: Side) -> object:
 async def _stream_reader_async(side: Side) -> object:
     async with (
         AsyncAnthropic(base_url=side.url, auth_token=side.key) as client,
-        client.messages.stream(
-            model=MODEL, messages=MESSAGES, max_tokens=OUTPUT_LIMIT
-        ) as stream,
+        client.messages.stream(model=MODEL, messages=MESSAGES, max_tokens=OUTPUT_LIMIT) as stream,
     ):
         text = [piece async for piece in stream.text_stream]
         return text, (await stream.get_final_message()).model_dump()
@@ -112,12 +108,12 @@ async def test_a_refusal_is_one_request_and_its_error_names_the_budget(
     assert pair.bursar.simulator.calls == []
 
 
-@metered
+@pytest.mark.parametrize("name", ["create", "stream_reader"])
 async def test_an_unknown_key_is_one_request_and_an_authentication_error(
-    pair: Pair, case: Case
+    pair: Pair, name: str
 ) -> None:
     with pytest.raises(anthropic.AuthenticationError):
-        await case(pair.stranger)
+        await METERED[name](pair.stranger)
 
     assert len(pair.proxied_wire.take()) == 1
     assert pair.bursar.simulator.calls == []

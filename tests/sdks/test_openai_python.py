@@ -185,12 +185,12 @@ async def test_a_refusal_is_one_request_and_its_error_names_the_budget(
     assert pair.bursar.simulator.calls == []
 
 
-@metered
+@pytest.mark.parametrize("name", ["chat", "responses_streamed", "embeddings"])
 async def test_an_unknown_key_is_one_request_and_an_authentication_error(
-    pair: Pair, case: Case
+    pair: Pair, name: str
 ) -> None:
     with pytest.raises(openai.AuthenticationError):
-        await case(pair.stranger)
+        await METERED[name](pair.stranger)
 
     assert len(pair.proxied_wire.take()) == 1
     assert pair.bursar.simulator.calls == []

@@ -106,7 +106,8 @@ class Wire:
         self._ends |= ends
         heard: list[Exchange] = []
         await asyncio.gather(
-            self._carry_requests(reader, far_writer, heard), _carry_answers(far_reader, writer, heard)
+            self._carry_requests(reader, far_writer, heard),
+            _carry_answers(far_reader, writer, heard),
         )
         self._ends -= ends
 

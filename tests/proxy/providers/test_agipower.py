@@ -74,7 +74,7 @@ def test_every_path_can_be_another_one() -> None:
 
 
 def test_prices_are_on_two_public_lists() -> None:
-    first, second = agipower().prices_target(), agipower().vertex_prices_target()
+    first, second = agipower().prices_targets()
 
     assert first is not None
     assert second is not None

@@ -34,7 +34,7 @@ def test_its_key_has_a_header_of_its_own() -> None:
 
 
 def test_it_publishes_no_prices() -> None:
-    assert anthropic().prices_target() is None
+    assert anthropic().prices_targets() == ()
 
 
 def test_its_ids_are_those_of_the_body() -> None:

@@ -103,7 +103,7 @@ def test_its_key_has_a_header_of_its_own() -> None:
 
 
 def test_it_publishes_no_prices() -> None:
-    assert google(GEMINI).prices_target() is None
+    assert google(GEMINI).prices_targets() == ()
 
 
 def test_its_ids_are_those_of_the_body() -> None:

@@ -38,7 +38,7 @@ def test_a_server_that_speaks_more_is_told_where() -> None:
     provider = openai(paths={"messages": "/messages", "prices": "/prices"})
 
     assert address(provider, "POST", "/v1/messages") == f"POST {BASE}/messages"
-    prices = provider.prices_target()
+    (prices,) = provider.prices_targets()
     assert prices is not None
     assert str(prices.url) == f"{BASE}/prices"
 
@@ -59,7 +59,7 @@ def test_headers_of_the_configuration_go_along() -> None:
 
 
 def test_it_publishes_no_prices() -> None:
-    assert openai().prices_target() is None
+    assert openai().prices_targets() == ()
 
 
 def test_its_ids_are_those_of_the_body() -> None:

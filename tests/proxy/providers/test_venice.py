@@ -51,7 +51,7 @@ def test_its_key_is_a_bearer() -> None:
 
 
 def test_prices_are_on_its_list() -> None:
-    target = venice().prices_target()
+    (target,) = venice().prices_targets()
 
     assert target is not None
     assert f"{target.method} {target.url}" == f"GET {BASE}/v1/models"

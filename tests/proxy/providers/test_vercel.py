@@ -37,7 +37,7 @@ def test_its_key_is_a_bearer_in_every_dialect() -> None:
 
 
 def test_its_list_is_not_read_for_prices() -> None:
-    assert vercel().prices_target() is None
+    assert vercel().prices_targets() == ()
 
 
 def test_the_headers_id_comes_before_the_bodys() -> None:

@@ -1,0 +1,85 @@
+"""The npm SDKs: put in place once, by the lock file, and run as programs of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+from tests.doubles.requirements import require
+
+FOLDER: Final = Path(__file__).parent / "npm"
+_STAMP: Final = FOLDER / "node_modules" / ".bursar-stamp"
+_INSTALL_S: Final = 100.0
+_RUN_S: Final = 60.0
+#: The oldest on which these versions of the SDKs run.
+_NODE_MAJOR_MIN: Final = 20
+
+
+def install() -> str:
+    """Put the SDKs in place as the lock file says; return the path of node.
+
+    Where node, npm or the packages are missing, the test is skipped, or fails if it must not be.
+    """
+    node, npm = shutil.which("node"), shutil.which("npm")
+    require(node and npm, "the npm SDKs need node and npm, which are not on PATH")
+    assert node is not None
+    assert npm is not None
+    version = subprocess.run([node, "--version"], capture_output=True, check=True, text=True).stdout
+    major = int(version.lstrip("v").partition(".")[0])
+    require(major >= _NODE_MAJOR_MIN, f"the npm SDKs need node 20 or newer, not {version.strip()}")
+    wanted = hashlib.sha256((FOLDER / "package-lock.json").read_bytes()).hexdigest()
+    # Two runs of the tests in one tree must not install over each other.
+    place = hashlib.sha256(bytes(FOLDER)).hexdigest()[:16]
+    with (Path(tempfile.gettempdir()) / f"bursar-npm-{place}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _STAMP.exists() or _STAMP.read_text() != wanted:
+            _install(npm)
+            _STAMP.write_text(wanted)
+    return node
+
+
+def _install(npm: str) -> None:
+    command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    try:
+        done = subprocess.run(
+            command, cwd=FOLDER, capture_output=True, check=False, text=True, timeout=_INSTALL_S
+        )
+    except subprocess.TimeoutExpired:
+        require(met=False, reason=f"'npm ci' did not end within {_INSTALL_S:.0f} s")
+    else:
+        require(done.returncode == 0, f"'npm ci' failed: {done.stderr[-500:]}")
+
+
+async def run(node: str, program: str, **environment: str) -> dict[str, Any]:
+    """Run one of the programs; return what it printed.
+
+    Raises:
+        AssertionError: it failed; the message says how.
+    """
+    process = await asyncio.create_subprocess_exec(
+        node,
+        program,
+        cwd=FOLDER,
+        env={**os.environ, **environment},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(_RUN_S):
+            printed, complaints = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode:
+        raise AssertionError(f"{program} failed: {complaints.decode()[-2000:]}")
+    found: dict[str, Any] = json.loads(printed)
+    return found
