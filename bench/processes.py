@@ -73,7 +73,7 @@ async def bursar(
         + settings
     )
     words = ("serve", "--port", "0", "--admin-port", "0", "--workers", str(workers))
-    async with _process("--config", str(folder / "bursar.yaml"), *words) as url:
+    async with _process(*words, "--config", str(folder / "bursar.yaml")) as url:
         yield Bursar(url, provider_url, folder)
 
 

@@ -91,7 +91,7 @@ def body_of(call: Call) -> bytes:
 
 
 def scenario_of(call: Call) -> dict[str, Any]:
-    """Return what the provider does with the next call."""
+    """Return what the provider does with a call."""
     cached = call.input_tokens // CACHED_SHARE
     usage = {
         "input": call.input_tokens - cached,
@@ -99,7 +99,7 @@ def scenario_of(call: Call) -> dict[str, Any]:
         "output": call.output_tokens,
     }
     # About 20 ms a token at full speed is 2 ms at ten times that.
-    return {"times": 1, "usage": usage, "first_byte_delay_ms": min(2_000, call.output_tokens * 2)}
+    return {"usage": usage, "first_byte_delay_ms": min(2_000, call.output_tokens * 2)}
 
 
 async def send(
@@ -107,7 +107,11 @@ async def send(
 ) -> int:
     """Send one call at its time; return the status."""
     await asyncio.sleep(max(0.0, started + call.at_s / speed - time.monotonic()))
-    headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
+    headers = {
+        "authorization": f"Bearer {key}",
+        "content-type": "application/json",
+        "x-simulator-scenario": json.dumps(scenario_of(call)),
+    }
     async with http.post(
         f"{url}/v1/chat/completions", data=body_of(call), headers=headers
     ) as answer:
@@ -138,11 +142,6 @@ async def run(arguments: argparse.Namespace, quote: str) -> Result:
             async with aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0)
             ) as http:
-                scenarios = [scenario_of(call) for call in calls]
-                async with http.post(
-                    f"{running.provider_url}/simulator/scenario", json=scenarios
-                ) as answer:
-                    answer.raise_for_status()
                 begin = time.monotonic()
                 statuses = await asyncio.gather(
                     *(

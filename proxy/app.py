@@ -275,7 +275,8 @@ class Application:
                 booked = await replay(self.ledger, self._write_ahead, self._asks_again)
             except LedgerUnavailable:
                 continue
-            self._allowance.reset()
+            if not self._write_ahead:
+                self._allowance.reset()
             self._watch.replayed(booked)
 
     def _asks_again(self, entry: Unbooked) -> tuple[Ask, ...]:

@@ -22,7 +22,7 @@ class Tasks:
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run work in the background until it ends or the owner closes."""
-        self._own(work)
+        _ = self._own(work)
 
     def run(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
         """Run work whose result is waited for; it goes on when whoever waits goes away."""

@@ -65,6 +65,13 @@ class _Stream(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)
+        try:
+            self._answer()
+        except (hiredis.ProtocolError, IndexError):
+            # Not Redis, or an answer that nobody asked for: from here on none can be told apart.
+            self.abort()
+
+    def _answer(self) -> None:
         while (reply := self._reader.gets()) is not False:
             future, _ = self._pending.popleft()
             if future.done():  # The caller went away; the answer belongs to nobody.
@@ -92,6 +99,11 @@ class _Stream(asyncio.Protocol):
         future: asyncio.Future[Reply] = self._loop.create_future()
         self._pending.append((future, self._loop.time()))
         return future
+
+    @property
+    def alive(self) -> bool:
+        """Whether the connection is still there."""
+        return self._transport is not None
 
     def oldest_age_s(self) -> float:
         """Seconds since the oldest unanswered command was sent; 0 when none is."""
@@ -177,10 +189,15 @@ class Connection:
                 stream = await address.connect(loop, lambda: _Stream(on_lost))
                 lost.append(stream)
                 await self._greet(stream, address)
+            if self._closed or not stream.alive:
+                raise LedgerUnavailable("the connection to Redis broke as soon as it was made")
+            self._stream = stream
         except (OSError, TimeoutError) as error:
             message = f"Redis cannot be reached: {str(error) or 'no answer in time'}"
             raise LedgerUnavailable(message) from error
-        self._stream = stream
+        finally:
+            if lost and self._stream is not lost[0]:
+                lost[0].abort()
 
     async def _greet(self, stream: _Stream, address: Address) -> None:
         commands: list[tuple[bytes | str | int, ...]] = []
@@ -192,9 +209,7 @@ class Connection:
         commands.extend(("SCRIPT", "LOAD", source) for source in self._scripts)
         commands.append(("ROLE",))
         replies = await asyncio.gather(*(stream.send(command) for command in commands))
-        role = replies[-1][0]
-        if role not in (b"master", "master"):
-            stream.abort()
+        if replies[-1][0] not in (b"master", "master"):
             raise LedgerUnavailable(
                 "Redis answers as a replica: money is only counted on the master"
             )

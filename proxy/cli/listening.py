@@ -30,13 +30,14 @@ def url(host: str, port: int) -> str:
     return f"http://{address_text('127.0.0.1' if host in _EVERYWHERE else host, port)}"
 
 
-def check_free(host: str, port: int) -> None:
-    """Check that a port can be had, before anything is started for it.
+def free_port(host: str, port: int) -> int:
+    """Return a port that can be had: this one, or any for 0.
 
     Raises:
         PortUnusable: it cannot; the message says why.
     """
-    _bound(host, port, shared=False).close()
+    with _bound(host, port, shared=False) as found:
+        return int(found.getsockname()[1])
 
 
 def hold(host: str, port: int) -> socket.socket:

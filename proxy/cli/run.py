@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import secrets
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -43,6 +45,7 @@ NAME: Final = "run"
 HOST: Final = "127.0.0.1"
 # Redis writes its last lines; a folder that vanished under it would be an error in a log.
 REDIS_GONE_S: Final = 5.0
+POLL_S: Final = 0.01
 #: Whoever waits longer for the last calls than this wants to know why.
 PATIENCE_S: Final = 1.0
 
@@ -214,14 +217,9 @@ def _run_beside_ledger(plan: Plan, log: FilteringBoundLogger) -> Outcome:
 
 def _wait_until_gone(path: Path) -> None:
     """Wait until the embedded Redis has removed its socket: then it has written its last."""
-    clock = SystemClock()
-    deadline_s = clock.monotonic_s() + REDIS_GONE_S
-
-    async def look() -> None:
-        while path.exists() and clock.monotonic_s() < deadline_s:
-            await asyncio.sleep(0.01)
-
-    asyncio.run(look())
+    deadline_s = time.monotonic() + REDIS_GONE_S
+    while path.exists() and time.monotonic() < deadline_s:
+        time.sleep(POLL_S)
 
 
 async def _run(
@@ -280,8 +278,6 @@ def _summary(outcome: Outcome) -> str:
 
 
 def _summary_json(outcome: Outcome) -> str:
-    import json
-
     return json.dumps(
         {
             "status": outcome.status,

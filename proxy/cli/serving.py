@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from policies.clock import Clock
 from proxy.cli.configuration import Configuration
 from proxy.cli.events import OperatorLog
 from proxy.key_store import KeyStore
@@ -37,6 +38,11 @@ class Server(Protocol):
     @property
     def key_store(self) -> KeyStore:
         """The keys of its callers."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """What keys are judged by."""
         ...
 
     async def start(self) -> Addresses:
@@ -68,8 +74,9 @@ async def serve_until_stopped(
         started: called once when it does.
         events: is told of the end.
     """
-    loop, tasks = asyncio.get_running_loop(), Tasks(events.failed)
-    stopping = asyncio.Event()
+    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
+    # Whoever waits for the start is told of its failure; a failed reload is told to nobody else.
+    own, tasks = Tasks(), Tasks(events.failed)
 
     def stop() -> None:
         if stopping.is_set():
@@ -90,7 +97,7 @@ async def serve_until_stopped(
         loop.add_signal_handler(number, stop)
     # A SIGHUP that comes too early has nothing to reload; by default it would end the process.
     loop.add_signal_handler(signal.SIGHUP, lambda: None)
-    starting, stopped = tasks.run(start()), tasks.run(stopping.wait())
+    starting, stopped = own.run(start()), own.run(stopping.wait())
     try:
         await asyncio.wait([starting, stopped], return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
@@ -103,3 +110,4 @@ async def serve_until_stopped(
         await asyncio.wait([starting])
         await server.stop()
         await tasks.close()
+        await own.close()

@@ -11,7 +11,7 @@ from typing import Final
 from structlog.typing import FilteringBoundLogger
 
 import proxy
-from policies.clock import SystemClock
+from policies.clock import Clock, SystemClock
 from policies.errors import LedgerUnavailable
 from policies.rulebook import Rulebook
 from proxy.admin.plane import AdminPlane
@@ -19,7 +19,7 @@ from proxy.cli.admin_plane import admin_plane
 from proxy.cli.configuration import Configuration
 from proxy.cli.events import OperatorLog
 from proxy.cli.ledger_access import LedgerAccess, ledger_access
-from proxy.cli.listening import check_free, hold, unusable, url
+from proxy.cli.listening import free_port, hold, unusable, url
 from proxy.cli.serving import Addresses
 from proxy.cli.worker import Brief
 from proxy.key_store import KeyStore
@@ -45,7 +45,7 @@ class SeveralProcesses:
         self.configuration = configuration
         self._ledger_url = ledger_url
         self._log = log
-        self._clock = SystemClock()
+        self.clock: Clock = SystemClock()
         self._events = OperatorLog(log)
         self._tasks = Tasks(self._events.failed)
         self._held = AsyncExitStack()
@@ -59,7 +59,7 @@ class SeveralProcesses:
             configuration.settings.workers,
             self._brief,
             self._events,
-            now_s=self._clock.monotonic_s,
+            now_s=self.clock.monotonic_s,
         )
         self._policies = PolicyWatch(
             configuration.settings.policies,
@@ -78,7 +78,7 @@ class SeveralProcesses:
         """Open the ports; calls are taken from now on."""
         settings = self.configuration.settings
         gateway, admin = settings.gateway, settings.admin
-        check_free(admin.host, admin.port)
+        free_port(admin.host, admin.port)
         self._port = hold(gateway.host, gateway.port)
         for left in self._metrics.glob("*.metrics.json"):
             # Numbers of an earlier run; a counter begins at zero when its process does.
@@ -144,7 +144,7 @@ class SeveralProcesses:
             self.configuration.settings,
             ledger=access.ledger,
             key_store=access.key_store,
-            metrics=Metrics(self._clock, folder=self._metrics, worker="supervisor"),
+            metrics=Metrics(self.clock, folder=self._metrics, worker="supervisor"),
             rulebook=self._in_force,
             reload=self.reload,
             obstacles=self._obstacles,

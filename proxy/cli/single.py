@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from structlog.typing import FilteringBoundLogger
 
-from policies.clock import SystemClock
+from policies.clock import Clock, SystemClock
 from policies.errors import LedgerUnavailable
 from policies.rulebook import Rulebook
 from proxy.app import Application
 from proxy.cli.admin_plane import admin_plane
 from proxy.cli.configuration import Configuration
 from proxy.cli.events import OperatorLog
-from proxy.cli.listening import check_free, unusable, url
+from proxy.cli.listening import free_port, unusable, url
 from proxy.cli.serving import Addresses
 from proxy.gateway.watch import Watch
 from proxy.key_store import KeyStore
@@ -24,9 +24,16 @@ class SingleProcess:
     """Serves from this process."""
 
     def __init__(
-        self, configuration: Configuration, ledger_url: str, log: FilteringBoundLogger
+        self,
+        configuration: Configuration,
+        ledger_url: str,
+        log: FilteringBoundLogger,
+        *,
+        calls_log: FilteringBoundLogger | None = None,
     ) -> None:
+        """Start nothing yet; calls and prices may have a log of their own."""
         settings, clock = configuration.settings, SystemClock()
+        self.clock: Clock = clock
         self.configuration = configuration
         self._events = OperatorLog(log)
         self._tasks = Tasks(self._events.failed)
@@ -36,7 +43,7 @@ class SingleProcess:
             configuration.rulebook,
             ledger_url=ledger_url,
             clock=clock,
-            watch=Watch(metrics, log),
+            watch=Watch(metrics, calls_log or log),
         )
         self._policies = PolicyWatch(
             settings.policies,
@@ -67,7 +74,7 @@ class SingleProcess:
         gateway = self.configuration.settings.gateway
         admin = self.configuration.settings.admin
         for each in (gateway, admin):
-            check_free(each.host, each.port)
+            free_port(each.host, each.port)
         self._started = True
         await self._application.start()
         try:

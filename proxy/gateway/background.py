@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Final
 
 from proxy.dialects.endpoints import Endpoint, Operation
@@ -27,9 +28,21 @@ GIVE_UP_S: Final = 9 * 3600.0
 POLLED_MAX: Final = 1_000
 ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
 TERMINAL: Final = frozenset({"completed", "incomplete", "failed", "cancelled"})
+# A provider that keeps no answers (`store: false`) says so each time; one that is behind, a few times.
+REFUSALS_MAX: Final = 5
+# Error statuses that stay; 408 and 429 come and go.
+_REFUSALS: Final = frozenset(range(400, 500)) - {408, 429}
 
 #: Told when a call's answer has come after all, or will not come.
 Ended = Callable[[Passage, Reading], Awaitable[None]]
+Sleep = Callable[[float], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """The provider will not say, however often it is asked."""
+
+    status: int
 
 
 class Background:
@@ -41,12 +54,12 @@ class Background:
         upstream: Upstream,
         leases: Leases,
         tasks: Tasks,
-        first_wait_s: float = FIRST_WAIT_S,
+        sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._upstream = upstream
         self._leases = leases
         self._tasks = tasks
-        self._first_wait_s = first_wait_s
+        self._sleep = sleep
         self.polled = 0
 
     def take(self, passage: Passage, reading: Reading, ended: Ended) -> bool:
@@ -61,20 +74,24 @@ class Background:
 
     async def _poll(self, passage: Passage, reading: Reading, target: Target, ended: Ended) -> None:
         call_id = passage.ticket.reservation.call_id
-        waited, wait_s = 0.0, self._first_wait_s
+        waited, wait_s, refusals = 0.0, FIRST_WAIT_S, 0
         try:
             while reading.status not in TERMINAL and waited < GIVE_UP_S:
-                await asyncio.sleep(wait_s)
+                await self._sleep(wait_s)
                 waited += wait_s
                 wait_s = min(wait_s * WAIT_FACTOR, WAIT_S_MAX)
-                reading = await self._ask(passage, target) or reading
+                found = await self._ask(passage, target)
+                refusals = refusals + 1 if isinstance(found, _Refused) else 0
+                if refusals >= REFUSALS_MAX:
+                    break
+                reading = found if isinstance(found, Reading) else reading
             passage.cut = reading.status not in TERMINAL
             await ended(passage, reading)
         finally:
             self.polled -= 1
             self._leases.end(call_id)
 
-    async def _ask(self, passage: Passage, target: Target) -> Reading | None:
+    async def _ask(self, passage: Passage, target: Target) -> Reading | _Refused | None:
         """Return what is known of the answer now; None: the provider did not say."""
         dialect = passage.ticket.quoted.routed.arrival.dialect
         try:
@@ -85,6 +102,8 @@ class Background:
                 answer.release()
         except (NeverSent, MaybeSent):
             return None
+        if answer.status in _REFUSALS:
+            return _Refused(answer.status)
         meter = dialect.meter(streamed=False, content_type="application/json", strip_usage=False)
         meter.feed(body)
         found = meter.finish()

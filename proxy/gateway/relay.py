@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 import aiohttp
 from aiohttp import web
 
+from policies.usage import Exact
 from proxy.dialects.interface import ErrorKind, Reading
 from proxy.gateway.call import Passage, Quoted
 from proxy.gateway.client import Client
 from proxy.gateway.drain import DrainEnded, Drains
 from proxy.providers.connection import MaybeSent, UpstreamTimeout
 from proxy.providers.headers import answer_headers
+
+# A Response that says so has not finished.
+PENDING: Final = frozenset({"queued", "in_progress"})
 
 
 class AnswerMeter(Protocol):
@@ -113,8 +117,25 @@ class Relay:
                 # The client may stop here, and call again: it finds the budget as this call left it.
                 await self._settle(cut=False)
             await client.write(relayed)
+        if self._ended_early():
+            raise MaybeSent("it ended before it was finished")
         await self._settle(cut=False)
         await client.write(metering.flush())
+
+    def _ended_early(self) -> bool:
+        """Tell whether a stream of events was closed in good order, but not at its end.
+
+        The SDKs would take what came for the whole (protocols.md, A3). Some servers leave out the
+        last line, so a reason for the finish, exact usage or an error count as an end as well.
+        """
+        headers = self._answer.headers
+        kind = headers.get("content-type", "").lower()
+        if self._metering.terminal or "content-encoding" in headers:
+            return False
+        reading = self._metering.finish()
+        finished = reading.finish is not None and reading.status not in PENDING
+        finished = finished or reading.error is not None or isinstance(reading.metered, Exact)
+        return kind.startswith("text/event-stream") and not finished
 
     async def _relay_whole(self) -> None:
         expected = None if self._strips else self._answer.content_length
@@ -141,8 +162,9 @@ class Relay:
 
     async def _tell_of_cut(self, fault: MaybeSent) -> None:
         """Make the client see that the answer is not whole; ending it politely would hide that."""
-        is_event_stream = self._arrival.parsed.stream and not self._metering.compressed
-        if not is_event_stream:
+        # What is packed, or has its length announced, takes nothing more.
+        unbounded = self._strips or self._answer.content_length is None
+        if not self._arrival.parsed.stream or self._metering.compressed or not unbounded:
             self._client.abort()
             return
         timed_out = isinstance(fault, UpstreamTimeout)

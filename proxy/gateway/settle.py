@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol, assert_never
 
 import msgspec
 
 from policies.errors import AmountOutOfRange
 from policies.learning import Learning
+from policies.money import EXACT_MAX, exact
 from policies.pricing import Price, Unpriced
 from policies.reservations import Operation
 from policies.units import Amounts
@@ -21,6 +22,8 @@ _encoder = msgspec.json.Encoder()
 # Answers without output that say nothing about money: the provider gave up waiting, but whoever is
 # behind it may have gone on, and is paid (providers.md, trap 13; peers.md, 42).
 AMBIGUOUS_STATUSES: Final = frozenset({408, 499, 504, 520, 522, 524})
+# A field of the request that makes the same model dearer than any list says (protocols.md, B).
+UNLISTED: Final = "inference_geo"
 _NOTHING: Final = Amounts(nano_usd=0, calls=0)
 
 
@@ -97,7 +100,12 @@ class Settler:
             case Unknown():
                 return _reserved(quoted), "unknown"
             case AtLeast(lines):
-                return self._priced(quoted, reading, _raised(quoted, lines), "at_least")
+                raised = _raised(quoted, reading.model, lines)
+                amounts, certainty = self._priced(quoted, reading, raised, "at_least")
+                if quoted.quote is None:
+                    # Without a bound nothing says how far a cut answer went.
+                    amounts = _no_less(amounts, _reserved(quoted))
+                return amounts, certainty
             case Exact(lines):
                 return self._priced(quoted, reading, lines, "exact")
             case unreachable:
@@ -121,7 +129,7 @@ class Settler:
         in_credits: dict[str, int] = {}
         for line in lines:
             price = self._price(quoted, line.model or reading.model)
-            amounts = price.amounts(line.usage, reading.service_tier) if price is not None else None
+            amounts = _in_tier(price, line, quoted, reading) if price is not None else None
             if amounts is None or isinstance(amounts, Unpriced):
                 return None
             nano_usd += amounts.nano_usd
@@ -130,10 +138,10 @@ class Settler:
             for name, amount in amounts.credits.items():
                 in_credits[name] = in_credits.get(name, 0) + amount
         return Amounts(
-            nano_usd=nano_usd,
-            input_tokens=input_tokens,
-            output_tokens=output_tokens,
-            credits=in_credits,
+            nano_usd=exact(nano_usd),
+            input_tokens=exact(input_tokens),
+            output_tokens=exact(output_tokens),
+            credits={name: exact(amount) for name, amount in in_credits.items()},
         )
 
     def _price(self, quoted: Quoted, answered_model: str | None) -> Price | None:
@@ -143,6 +151,8 @@ class Settler:
         same list has the other name too: an operator's price must not give way to a table's.
         """
         quoted_price = quoted.quote.price if quoted.quote is not None else None
+        if quoted_price is None and UNLISTED in quoted.routed.arrival.parsed.notes:
+            return None
         asked_model = quoted.routed.arrival.parsed.demand.model
         if answered_model is None or answered_model == asked_model:
             return quoted_price
@@ -162,28 +172,49 @@ def _release(passage: Passage, facts: dict[str, Any]) -> Conclusion:
     )
 
 
+def _in_tier(price: Price, line: UsageLine, quoted: Quoted, reading: Reading) -> Amounts | Unpriced:
+    """Return what a line comes to in the tier that was granted, or the dearer one that may have been."""
+    asked = quoted.routed.arrival.parsed.demand.service_tier
+    amounts = price.amounts(line.usage, reading.service_tier)
+    if reading.service_tier is not None or asked is None or isinstance(amounts, Unpriced):
+        return amounts
+    as_asked = price.amounts(line.usage, asked)
+    if isinstance(as_asked, Unpriced):
+        return as_asked
+    return max(amounts, as_asked, key=lambda each: each.nano_usd)
+
+
 def _reserved(quoted: Quoted) -> Amounts:
-    """Return what is held, in every unit."""
+    """Return what is held, in every unit; the most of it where budgets hold differently."""
     if quoted.quote is not None:
-        return quoted.quote.amounts
+        at_bound = any(ask.budget.quote == "bound" for ask in quoted.asks)
+        return quoted.quote.bound if at_bound else quoted.quote.amounts
     return Amounts(nano_usd=max((a.held for a in quoted.asks if a.budget.unit == "USD"), default=0))
+
+
+def _no_less(amounts: Amounts, least: Amounts) -> Amounts:
+    return replace(amounts, nano_usd=max(amounts.nano_usd, least.nano_usd))
 
 
 def _with_tokens(amounts: Amounts, lines: tuple[UsageLine, ...]) -> Amounts:
     return Amounts(
         nano_usd=amounts.nano_usd,
-        input_tokens=sum(line.usage.total_input_tokens for line in lines),
-        output_tokens=sum(line.usage.total_output_tokens for line in lines),
+        input_tokens=min(EXACT_MAX, sum(line.usage.total_input_tokens for line in lines)),
+        output_tokens=min(EXACT_MAX, sum(line.usage.total_output_tokens for line in lines)),
         credits=amounts.credits,
     )
 
 
-def _raised(quoted: Quoted, lines: tuple[UsageLine, ...]) -> tuple[UsageLine, ...]:
+def _raised(
+    quoted: Quoted, answered_model: str | None, lines: tuple[UsageLine, ...]
+) -> tuple[UsageLine, ...]:
     """Return the lines with the output raised to the bound: how far a cut answer went is not known."""
     limit = quoted.quote.bound.output_tokens if quoted.quote is not None else 0
-    *before, last = lines
-    raised = UsageLine(model=last.model, usage=last.usage.with_output_at_least(limit))
-    return (*before, raised)
+    # What an advisor or a compaction did on the side is over; the call's own model is what goes on.
+    own = {None, quoted.routed.arrival.parsed.demand.model, answered_model}
+    at = max((i for i, line in enumerate(lines) if line.model in own), default=len(lines) - 1)
+    raised = replace(lines[at], usage=lines[at].usage.with_output_at_least(limit))
+    return (*lines[:at], raised, *lines[at + 1 :])
 
 
 def _outcome(

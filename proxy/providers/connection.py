@@ -124,21 +124,6 @@ async def read_whole(response: aiohttp.ClientResponse, bytes_max: int) -> bytes:
     return bytes(body)
 
 
-async def read_whole(response: aiohttp.ClientResponse, bytes_max: int) -> bytes:
-    """Return all of an answer's body; aiohttp's own `read(n)` returns what has arrived so far.
-
-    Raises:
-        MaybeSent: the answer was cut, or is longer than allowed.
-    """
-    pieces, size = [], 0
-    while piece := await read_chunk(response):
-        size += len(piece)
-        if size > bytes_max:
-            raise MaybeSent(f"the answer is longer than {bytes_max} bytes")
-        pieces.append(piece)
-    return b"".join(pieces)
-
-
 class Upstream:
     """Sends requests to providers. Open it in the loop that uses it; close it at the end."""
 

@@ -23,7 +23,7 @@ from proxy.simulator.paths import Flavour, Operation
 from proxy.simulator.planning import charge, plan, resolve
 from proxy.simulator.provider import Provider
 from proxy.simulator.refusals import error_event, error_object
-from proxy.simulator.scenario import ErrorDocument, Scenario
+from proxy.simulator.scenario import ErrorDocument, Scenario, UnusableScenario, decode_scenarios
 from proxy.simulator.truth import Call
 
 #: Configurable in one place, because AGIPower's own name for it is not known.
@@ -81,9 +81,12 @@ async def _answer(provider: Provider, arrival: Arrival, call: Call) -> web.Strea
         return refuse(call, 400, str(error))
     call.model, call.streamed = asked.model, asked.streamed
     call.choices, call.background = asked.choices, asked.background
-    call.scenario = provider.script.take(
-        asked.model, call.dialect, arrival.flavour, streamed=asked.streamed
-    )
+    try:
+        call.scenario = _own_scenario(arrival) or provider.script.take(
+            asked.model, call.dialect, arrival.flavour, streamed=asked.streamed
+        )
+    except UnusableScenario as error:
+        return refuse(call, 400, f"x-simulator-scenario: {error}")
     if refusal := await _refuse_call(provider, arrival, call):
         return refusal
     model = resolve(asked, call.scenario, arrival.flavour)
@@ -252,6 +255,12 @@ def _headers(call: Call, flavour: Flavour, ids: Ids) -> dict[str, str]:
     if call.scenario.generation_header and flavour != Flavour.OPENROUTER:
         headers[GENERATION_ID_HEADER] = call.generation_ids[0]
     return headers | call.scenario.headers
+
+
+def _own_scenario(arrival: Arrival) -> Scenario | None:
+    """The scenario that the request brings along."""
+    own = arrival.request.headers.get("x-simulator-scenario")
+    return None if own is None else decode_scenarios(own.encode())[0]
 
 
 async def _deliver(

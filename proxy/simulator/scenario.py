@@ -9,6 +9,9 @@ A document answers the inference calls that its `match` fits:
 - without `times` it stays until a later one with the same `match` replaces it; of several
   endless ones the latest that fits is used.
 
+A request may bring a document of its own, in the header `x-simulator-scenario`; it goes before all
+others and uses none of them up, so a replay can say of each call what came of it.
+
 Fields of the account (`quota`, `balance_usd`, `account_status`, `extra_usage`,
 `management_422_every`, `rate_limit_every`, `billing_usage_gone`, `cursor_expires_after_s`,
 `ledger_rows`) take effect at once, whatever `match` and `times` say, and stay until `DELETE`.

@@ -182,7 +182,7 @@ async def test_a_response_whose_client_left_beyond_the_bounds_is_not_polled_for(
     tmp_path: Path, redis_url: str, organization: str
 ) -> None:
     # `in_progress` is all that such an answer ever said; only background ones are fetched later.
-    settings = "gateway: {drain: {time: 30ms}}\n"
+    settings = "gateway: {timeouts: {upstream_idle: 50ms}}\n"
     async with gateway(tmp_path, redis_url, organization, settings=settings) as bursar:
         bursar.scenario(usage={"output": 3}, stall_after_events=2)
         async with called(bursar, RESPONSES, stream=True) as client:

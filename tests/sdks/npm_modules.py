@@ -68,7 +68,7 @@ async def run(node: str, program: str, **environment: str) -> dict[str, Any]:
         node,
         program,
         cwd=FOLDER,
-        env={**os.environ, **environment},
+        env={**_kept_environment(), **environment},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -83,3 +83,8 @@ async def run(node: str, program: str, **environment: str) -> dict[str, Any]:
         raise AssertionError(f"{program} failed: {complaints.decode()[-2000:]}")
     found: dict[str, Any] = json.loads(printed)
     return found
+
+
+def _kept_environment() -> dict[str, str]:
+    """Return what node itself needs: the SDKs' own variables would lead them elsewhere."""
+    return {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}

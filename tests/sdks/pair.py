@@ -35,6 +35,10 @@ USAGE: Final = {
     "reasoning": 64,
 }
 OUTPUT_LIMIT: Final = 100
+#: Headers that each server sets anew; what the proxy adds besides begins with `x-bursar-`.
+OF_THE_CONNECTION: Final = frozenset(
+    {"connection", "content-length", "date", "server", "transfer-encoding", "x-accel-buffering"}
+)
 SPOKEN: Final = ("chat_completions", "responses", "messages", "generate_content")
 
 # `plenty` counts everybody. The team `poor` may spend nothing, the team `hasty` calls once a minute.
@@ -73,8 +77,8 @@ class Heard:
     made: object
     #: Method, path and body.
     requests: list[tuple[str, bytes]]
-    #: Status, content type and body, every byte of it.
-    answers: list[tuple[int, str | None, bytes]]
+    #: Status, headers that are the provider's, and body, every byte of it.
+    answers: list[tuple[int, dict[str, str], bytes]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,8 +153,16 @@ def heard(made: object, wire: Wire) -> Heard:
     return Heard(
         made=made,
         requests=[(each.line, each.body) for each in exchanges],
-        answers=[(each.status, each.headers.get("content-type"), each.body) for each in answers],
+        answers=[(each.status, _passed_on(each.headers), each.body) for each in answers],
     )
+
+
+def _passed_on(headers: dict[str, str]) -> dict[str, str]:
+    return {
+        name: value
+        for name, value in headers.items()
+        if name not in OF_THE_CONNECTION and not name.startswith("x-bursar-")
+    }
 
 
 def _facts(record: CallRecord) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import anthropic
 import pytest
-from anthropic import Anthropic, AsyncAnthropic
+from anthropic import DEFAULT_MAX_RETRIES, Anthropic, AsyncAnthropic
 from anthropic.types import MessageParam
 
 from tests.sdks.pair import OUTPUT_LIMIT, PROMPT, Case, Pair, Side
@@ -16,9 +16,11 @@ MODEL = "anthropic/claude-haiku-4.5"
 MESSAGES: list[MessageParam] = [{"role": "user", "content": PROMPT}]
 
 
-def _with_client(use: Callable[[Anthropic], object], *, below: str = "", **options: int) -> Case:
+def _with_client(
+    use: Callable[[Anthropic], object], *, below: str = "", retries: int = DEFAULT_MAX_RETRIES
+) -> Case:
     def ask(side: Side) -> object:
-        with Anthropic(base_url=side.url + below, api_key=side.key, **options) as client:
+        with Anthropic(base_url=side.url + below, api_key=side.key, max_retries=retries) as client:
             return use(client)
 
     return lambda side: asyncio.to_thread(ask, side)
@@ -123,7 +125,7 @@ async def test_an_unknown_key_is_one_request_and_an_authentication_error(
 async def test_a_rate_is_told_apart_and_says_when_to_come_back(
     pair: Pair, use: Callable[[Anthropic], object]
 ) -> None:
-    case = _with_client(use, max_retries=0)
+    case = _with_client(use, retries=0)
     await case(pair.hasty)
 
     with pytest.raises(anthropic.RateLimitError, match="one-a-minute") as raised:

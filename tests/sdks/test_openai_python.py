@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import openai
 import pytest
-from openai import AsyncOpenAI, OpenAI
+from openai import DEFAULT_MAX_RETRIES, AsyncOpenAI, OpenAI
 from openai.types.chat import ChatCompletionMessageParam
 
 from tests.sdks.pair import OUTPUT_LIMIT, PROMPT, Case, Pair, Side
@@ -16,9 +16,9 @@ MODEL = "openai/gpt-5.6-mini"
 MESSAGES: list[ChatCompletionMessageParam] = [{"role": "user", "content": PROMPT}]
 
 
-def _with_client(use: Callable[[OpenAI], object], **options: int) -> Case:
+def _with_client(use: Callable[[OpenAI], object], *, retries: int = DEFAULT_MAX_RETRIES) -> Case:
     def ask(side: Side) -> object:
-        with OpenAI(base_url=f"{side.url}/v1", api_key=side.key, **options) as client:
+        with OpenAI(base_url=f"{side.url}/v1", api_key=side.key, max_retries=retries) as client:
             return use(client)
 
     return lambda side: asyncio.to_thread(ask, side)
@@ -200,7 +200,7 @@ async def test_an_unknown_key_is_one_request_and_an_authentication_error(
 async def test_a_rate_is_told_apart_and_says_when_to_come_back(
     pair: Pair, use: Callable[[OpenAI], object]
 ) -> None:
-    case = _with_client(use, max_retries=0)
+    case = _with_client(use, retries=0)
     await case(pair.hasty)
 
     with pytest.raises(openai.RateLimitError, match="one-a-minute") as raised:

@@ -162,3 +162,17 @@ async def test_a_stream_says_that_it_is_one(talk: Conversation) -> None:
     reply = await talk.chat(stream=True)
 
     assert reply.headers["content-type"] == "text/event-stream; charset=utf-8"
+
+
+async def test_a_request_may_bring_a_scenario_of_its_own(talk: Conversation) -> None:
+    await talk.scene({"usage": {"output": 3}})
+    body = {"model": "acme/mini", "messages": MESSAGES}
+    own = {"x-simulator-scenario": '{"usage": {"output": 7}}'}
+    unusable = {"x-simulator-scenario": '{"nonsense": 1}'}
+
+    answered = await talk.ask("POST", CHAT, body, headers=own)
+    refused = await talk.ask("POST", CHAT, body, headers=unusable)
+
+    assert answered.document["usage"]["completion_tokens"] == 7
+    assert refused.status == 400
+    assert "nonsense" in refused.document["error"]["message"]
