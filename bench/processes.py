@@ -28,13 +28,14 @@ class Bursar:
     url: str
     provider_url: str
     folder: Path
+    pid: int
 
     @property
     def redis_url(self) -> str:
         """Where its embedded Redis is."""
         return f"unix://{socket_path(self.folder / 'var' / 'redis')}"
 
-    def command(self, *words: str) -> Any:
+    def command(self, *words: str) -> dict[str, Any] | list[dict[str, Any]]:
         """Run a `bursar` command against the same configuration; return its JSON."""
         done = subprocess.run(
             [sys.executable, "-m", "proxy", *words, "--json"],
@@ -42,11 +43,14 @@ class Bursar:
             check=True,
             capture_output=True,
         )
-        return json.loads(done.stdout)
+        document: dict[str, Any] | list[dict[str, Any]] = json.loads(done.stdout)
+        return document
 
     def create_key(self, team: str) -> str:
         """Return a new key of a team."""
-        return str(self.command("keys", "create", "--team", team)["key"])
+        created = self.command("keys", "create", "--team", team)
+        assert isinstance(created, dict)
+        return str(created["key"])
 
     def budgets(self) -> list[dict[str, Any]]:
         """Return how every budget stands."""
@@ -57,7 +61,7 @@ class Bursar:
 @asynccontextmanager
 async def simulator() -> AsyncIterator[str]:
     """Run a simulated provider; yield its address."""
-    async with _process("simulate-provider", "--port", "0") as url:
+    async with _process("simulate-provider", "--port", "0") as (url, _):
         yield url
 
 
@@ -73,13 +77,13 @@ async def bursar(
         + settings
     )
     words = ("serve", "--port", "0", "--admin-port", "0", "--workers", str(workers))
-    async with _process(*words, "--config", str(folder / "bursar.yaml")) as url:
-        yield Bursar(url, provider_url, folder)
+    async with _process(*words, "--config", str(folder / "bursar.yaml")) as (url, pid):
+        yield Bursar(url, provider_url, folder, pid)
 
 
 @asynccontextmanager
-async def _process(*words: str) -> AsyncIterator[str]:
-    """Run `bursar` with these words; yield the first address that it prints."""
+async def _process(*words: str) -> AsyncIterator[tuple[str, int]]:
+    """Run `bursar` with these words; yield the first address that it prints, and its process id."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "proxy", *words),
         stdout=asyncio.subprocess.PIPE,
@@ -91,7 +95,7 @@ async def _process(*words: str) -> AsyncIterator[str]:
             while (found := _URL.search(line := await process.stdout.readline())) is None:
                 if not line:
                     raise RuntimeError(f"bursar {' '.join(words)} ended before it was ready")
-        yield found[0].decode()
+        yield found[0].decode(), process.pid
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)

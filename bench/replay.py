@@ -71,6 +71,7 @@ def read_trace(path: Path, seconds: float, seed: int) -> list[Call]:
     """Return the first calls of a trace, each given to one of two teams."""
     chance = random.Random(seed)
     calls: list[Call] = []
+    start = 0.0
     with path.open(newline="") as file:
         for row in csv.DictReader(file):
             at = datetime.fromisoformat(row["TIMESTAMP"][:26]).timestamp()
@@ -139,9 +140,7 @@ async def run(arguments: argparse.Namespace, quote: str) -> Result:
     with tempfile.TemporaryDirectory(prefix="bursar-replay-") as folder:
         async with started(Path(folder), arguments.workers, quote, arguments.tight) as running:
             keys = {team: running.create_key(team) for team in ("search", "editor")}
-            async with aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0)
-            ) as http:
+            async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
                 begin = time.monotonic()
                 statuses = await asyncio.gather(
                     *(
@@ -157,12 +156,12 @@ async def run(arguments: argparse.Namespace, quote: str) -> Result:
 async def started(folder: Path, workers: int, quote: str, tight: str) -> AsyncIterator[Bursar]:
     """Start a simulated provider and a proxy in front of it."""
     overrun = ", overrun_max: 10%" if quote == "likely" else ""
-    policies = POLICIES.format(
-        output=OUTPUT_TOKENS_MAX, quote=quote, overrun=overrun, tight=tight
-    )
-    async with simulator() as provider_url:
-        async with bursar(folder, provider_url, policies, workers=workers) as running:
-            yield running
+    policies = POLICIES.format(output=OUTPUT_TOKENS_MAX, quote=quote, overrun=overrun, tight=tight)
+    async with (
+        simulator() as provider_url,
+        bursar(folder, provider_url, policies, workers=workers) as running,
+    ):
+        yield running
 
 
 async def read_truth(
@@ -217,9 +216,13 @@ async def compare(running: Bursar, statuses: Sequence[int], truth: dict[str, int
     return Result(counts, running.budgets(), owed, held, settled, overrun, highest, above)
 
 
+def usd(nano: int) -> str:
+    """Return nano-dollars as dollars."""
+    return f"{nano / NANO:,.9f}"
+
+
 def report(quote: str, result: Result) -> bool:
     """Print what happened; return whether everything is as it must be."""
-    usd = lambda nano: f"{nano / NANO:,.9f}"  # noqa: E731 - Only for printing.
     print(f"\nquote: {quote}   answers by status: {result.statuses}")
     print(f"{'budget':16}{'limit':>10}{'spent':>16}{'owed':>16}{'difference':>12}{'highest':>16}")
     right = not result.above
@@ -232,8 +235,10 @@ def report(quote: str, result: Result) -> bool:
             f"{difference:>12}{usd(result.highest.get(name, (0, 0))[0]):>16}"
         )
     ratio = result.held_nano / result.settled_nano
-    print(f"reserved per dollar spent: {ratio:.2f}   overrun per dollar spent: "
-          f"{result.overrun_nano / result.settled_nano:.4f}")
+    print(
+        f"reserved per dollar spent: {ratio:.2f}   overrun per dollar spent: "
+        f"{result.overrun_nano / result.settled_nano:.4f}"
+    )
     print(f"moments above a limit: {len(result.above)}")
     print("RIGHT" if right else "WRONG")
     return right

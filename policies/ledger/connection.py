@@ -30,21 +30,26 @@ NOT_NOW: Final = (
     "BUSY",
     "CLUSTERDOWN",
     "TRYAGAIN",
+    "NOREPLICAS",
+    "NOPERM",
 )
 RECONNECT_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 # Above this many commands in flight the server has stopped, whatever the time-out says.
 IN_FLIGHT_MAX: Final = 100_000
 
 
-class RedisRefused(BursarError):
-    """Redis answered with an error: a fault in a command or in the server's configuration."""
+class RedisRefused(LedgerUnavailable):
+    """Redis answered with an error: a fault in a command or in the server's configuration.
+
+    To whoever counts on the ledger that is the same as no answer: what it was to book still waits.
+    """
 
 
 class Commands(Protocol):
     """Whatever can send a command to Redis."""
 
     def execute(self, *command: bytes | str | int) -> Awaitable[Reply]:
-        """Send one command; the answer is awaited. Raises `LedgerUnavailable` or `RedisRefused`."""
+        """Send one command; the answer is awaited. Raises `LedgerUnavailable`."""
         ...
 
 
@@ -221,7 +226,7 @@ class Connection:
             attempt += 1
             try:
                 await self._connect()
-            except (LedgerUnavailable, RedisRefused):
+            except LedgerUnavailable:
                 continue
 
     def _check(self) -> None:

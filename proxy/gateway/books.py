@@ -8,6 +8,7 @@ from typing import Protocol
 
 from policies.decisions import Moved
 from policies.errors import IllegalTransition, LedgerUnavailable, UnknownCall
+from policies.ledger.connection import RedisRefused
 from policies.ledger.interface import Admission, Ask, Ledger
 from policies.reservations import Operation, Reservation, State
 from proxy.gateway.allowance import Allowance
@@ -131,7 +132,10 @@ async def replay(
     """
     booked = 0
     for entry in write_ahead.waiting():
-        await book_late(ledger, entry, asks_of(entry))
+        try:
+            await book_late(ledger, entry, asks_of(entry))
+        except RedisRefused:
+            continue  # It waits on, and does not keep back those behind it.
         write_ahead.done(entry)
         booked += 1
     return booked

@@ -137,10 +137,11 @@ class Settler:
             output_tokens += amounts.output_tokens
             for name, amount in amounts.credits.items():
                 in_credits[name] = in_credits.get(name, 0) + amount
+        exact(input_tokens + output_tokens)
         return Amounts(
             nano_usd=exact(nano_usd),
-            input_tokens=exact(input_tokens),
-            output_tokens=exact(output_tokens),
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
             credits={name: exact(amount) for name, amount in in_credits.items()},
         )
 
@@ -197,10 +198,12 @@ def _no_less(amounts: Amounts, least: Amounts) -> Amounts:
 
 
 def _with_tokens(amounts: Amounts, lines: tuple[UsageLine, ...]) -> Amounts:
+    input_tokens = sum(line.usage.total_input_tokens for line in lines)
+    output_tokens = sum(line.usage.total_output_tokens for line in lines)
     return Amounts(
         nano_usd=amounts.nano_usd,
-        input_tokens=min(EXACT_MAX, sum(line.usage.total_input_tokens for line in lines)),
-        output_tokens=min(EXACT_MAX, sum(line.usage.total_output_tokens for line in lines)),
+        input_tokens=min(input_tokens, EXACT_MAX // 2),
+        output_tokens=min(output_tokens, EXACT_MAX // 2),
         credits=amounts.credits,
     )
 
