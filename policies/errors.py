@@ -24,6 +24,13 @@ class LedgerUntouched(LedgerUnavailable):
     """The ledger was not reached, or does not serve now: the operation did not happen."""
 
 
+class LedgerRefused(LedgerUnavailable):
+    """Redis answered with an error: a fault in a command or in the server's configuration.
+
+    To whoever counts on the ledger that is the same as no answer: what it was to book still waits.
+    """
+
+
 class IllegalTransition(BursarError):
     """The call's state does not allow this operation; nothing was changed."""
 

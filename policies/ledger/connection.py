@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol, cast
 import hiredis
 
 from policies.clock import Clock
-from policies.errors import BursarError, LedgerUnavailable, LedgerUntouched
+from policies.errors import BursarError, LedgerRefused, LedgerUnavailable, LedgerUntouched
 from policies.ledger.address import Address
 
 Reply = Any
@@ -36,13 +36,6 @@ NOT_NOW: Final = (
 RECONNECT_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 # Above this many commands in flight the server has stopped, whatever the time-out says.
 IN_FLIGHT_MAX: Final = 100_000
-
-
-class RedisRefused(LedgerUnavailable):
-    """Redis answered with an error: a fault in a command or in the server's configuration.
-
-    To whoever counts on the ledger that is the same as no answer: what it was to book still waits.
-    """
 
 
 class Commands(Protocol):
@@ -243,4 +236,4 @@ def _fault(error: hiredis.ReplyError) -> BursarError:
     text = str(error)
     if text.startswith(NOT_NOW):
         return LedgerUntouched(f"Redis cannot serve now: {text}")
-    return RedisRefused(text)
+    return LedgerRefused(text)

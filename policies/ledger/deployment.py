@@ -10,9 +10,9 @@ from redis.asyncio.sentinel import Sentinel
 from redis.exceptions import RedisError, ResponseError
 
 from policies.clock import Clock
-from policies.errors import LedgerUnavailable, LedgerUntouched
+from policies.errors import LedgerRefused, LedgerUnavailable, LedgerUntouched
 from policies.ledger.address import Address, Deployment, parse_url
-from policies.ledger.connection import NOT_NOW, Connection, RedisRefused, Reply, Spawn
+from policies.ledger.connection import NOT_NOW, Connection, Reply, Spawn
 from policies.ledger.scripts import NAMES, script
 
 
@@ -121,7 +121,7 @@ class Cluster:
         except ResponseError as error:
             if str(error).startswith(NOT_NOW):
                 raise LedgerUntouched(f"Redis cannot serve now: {error}") from error
-            raise RedisRefused(str(error)) from error
+            raise LedgerRefused(str(error)) from error
         except (RedisError, OSError, TimeoutError) as error:
             self._connected = False
             raise LedgerUnavailable(f"the Redis Cluster cannot be reached: {error}") from error

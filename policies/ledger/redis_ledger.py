@@ -9,9 +9,9 @@ from typing import Final
 from policies.budgets import Budget
 from policies.clock import Clock
 from policies.decisions import Decision, Moved, Standing
-from policies.errors import IllegalTransition, LedgerUnavailable, UnknownCall
+from policies.errors import IllegalTransition, LedgerRefused, LedgerUnavailable, UnknownCall
 from policies.journal import Entry
-from policies.ledger.connection import Commands, RedisRefused, Reply
+from policies.ledger.connection import Commands, Reply
 from policies.ledger.interface import Admission, Ask, CallRecord, reservation_amounts
 from policies.ledger.keys import FIXED, Keys, Placement, counter_parts, place
 from policies.ledger.replies import charges_of, decision_of, entry_of, integers, standings_of
@@ -292,7 +292,7 @@ class RedisLedger:
         chosen = self._scripts(name)
         try:
             return await self._commands.execute("EVALSHA", chosen.sha, len(keys), *keys, *arguments)
-        except RedisRefused as error:
+        except LedgerRefused as error:
             # Somebody flushed the scripts; the connection loads them only when it is made.
             if not str(error).startswith("NOSCRIPT"):
                 raise

@@ -32,7 +32,10 @@ _SMALLEST: Final = Decimal("0.0001")
 @config_option
 @json_option
 def command(*, config: Path | None, as_json: bool) -> None:
-    """Show limit, spent, reserved, remaining and reset of every budget."""
+    """Show what is spent and what is left.
+
+    A budget that counts for each user, key or the like has a row for each of them.
+    """
     configuration = configured(config)
     budgets = tuple(configuration.rulebook.budgets.values())
 

@@ -24,7 +24,7 @@ from policies.decisions import Standing
 from policies.ledger.interface import Ask
 from policies.rulebook import Rulebook, Team
 from policies.texts import suggestion
-from policies.units import amount_text, parse_limit
+from policies.units import USD, amount_text, parse_limit
 from policies.windows import Window, parse_window
 from proxy.app import Application
 from proxy.cli.configuration import config_option, json_option
@@ -114,6 +114,12 @@ class Outcome:
     show_default=True,
     help="A call that does not fit: refuse it, or lower its output limit to what fits.",
 )
+@click.option(
+    "--when-unpriced",
+    type=Limit(),
+    metavar="'1 USD'",
+    help="Reserve this for a call whose price is not known. Default: refuse it.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Log to standard error.")
 @click.option("--log-file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE")
 @config_option
@@ -125,6 +131,7 @@ def command(
     window: Window,
     provider: str | None,
     when_short: Literal["refuse", "clamp"],
+    when_unpriced: tuple[str, int] | None,
     config: Path | None,
     program: tuple[str, ...],
     **output: Any,  # noqa: ANN401 - Where is logged, and how is summed up.
@@ -137,14 +144,14 @@ def command(
     """
     environ = environment()
     settings = _settings(load_settings(config, environ), environ, provider)
-    unit, amount = limit
     budget = Budget(
         name=NAME,
         scope=Scope(team=NAME),
-        unit=unit,
-        limit=amount,
+        unit=limit[0],
+        limit=limit[1],
         window=window,
         when_short=when_short,
+        when_unpriced_nano_usd=_in_usd(when_unpriced),
     )
     with ExitStack() as held:
         plan = Plan(
@@ -184,6 +191,12 @@ def _settings(settings: Settings, environ: dict[str, str], provider: str | None)
             )
         routes = (RouteSettings(provider=provider),)
     return settings.model_copy(update={"providers": providers, "routes": routes})
+
+
+def _in_usd(amount: tuple[str, int] | None) -> int | None:
+    if amount is not None and amount[0] != USD:
+        raise click.UsageError("--when-unpriced is an amount of USD, such as '1 USD'")
+    return None if amount is None else amount[1]
 
 
 @contextmanager

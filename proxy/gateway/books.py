@@ -7,8 +7,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from policies.decisions import Moved
-from policies.errors import IllegalTransition, LedgerUnavailable, UnknownCall
-from policies.ledger.connection import RedisRefused
+from policies.errors import IllegalTransition, LedgerRefused, LedgerUnavailable, UnknownCall
 from policies.ledger.interface import Admission, Ask, Ledger
 from policies.reservations import Operation, Reservation, State
 from proxy.gateway.allowance import Allowance
@@ -29,7 +28,7 @@ class Observer(Protocol):
         ...
 
     def lost(self, ticket: Ticket, conclusion: Conclusion, fault: str) -> None:
-        """A call's end could be kept nowhere; its lease will run out."""
+        """A call's end waits in memory alone; should this worker die, its lease will run out."""
         ...
 
 
@@ -71,7 +70,8 @@ class Books:
         try:
             self._write_ahead.append(entry)
         except OSError as fault:
-            # The lease runs out, and the call is charged as reserved: too much rather than nothing.
+            # Should this worker die, the lease runs out and the call is charged as reserved: too much
+            # rather than nothing.
             self._observer.lost(ticket, conclusion, str(fault))
         else:
             self._observer.put_off(ticket, conclusion)
@@ -134,7 +134,7 @@ async def replay(
     for entry in write_ahead.waiting():
         try:
             await book_late(ledger, entry, asks_of(entry))
-        except RedisRefused:
+        except LedgerRefused:
             continue  # It waits on, and does not keep back those behind it.
         write_ahead.done(entry)
         booked += 1

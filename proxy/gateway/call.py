@@ -45,6 +45,23 @@ class Refusal:
     headers: tuple[tuple[str, str], ...] = ()
 
 
+#: Statuses of a provider that send a client elsewhere.
+REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+
+
+def redirected(provider: str, status: int) -> Refusal:
+    """Return what a caller is told instead of a redirect.
+
+    An SDK would follow it: past every budget, to a host that would be sent the key for this one.
+    """
+    return Refusal(
+        status=502,
+        kind=ErrorKind.UPSTREAM_UNREACHABLE,
+        message=f"provider '{provider}' answered with a redirect ({status}), which is not passed on: "
+        "correct its base_url",
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
     """A request for inference, read and understood."""

@@ -13,19 +13,23 @@ import aiohttp
 from aiohttp import web
 
 from proxy.dialects.interface import ErrorKind
-from proxy.gateway.call import Passage, Refusal, Ticket
+from proxy.gateway.call import REDIRECTS, Passage, Refusal, Ticket, redirected
 from proxy.gateway.client import Client
 from proxy.gateway.drain import Drains
 from proxy.gateway.relay import Ends as RelayEnds
 from proxy.gateway.relay import MeterAnswer, Relay
 from proxy.providers.connection import MaybeSent, NeverSent, Upstream, UpstreamTimeout, translate
 from proxy.providers.headers import answer_headers, request_headers
+from proxy.providers.interface import Target
 
 # What of an error is journalled, and looked at for its reason; all of it is passed on.
 ERROR_BYTES_NOTED: Final = 2_048
 # Errors are short; an endless one is cut here and counts as read.
 ERROR_BYTES_MAX: Final = 8 * 1024 * 1024
 ERROR_STATUS_MIN: Final = 400
+CREDENTIALS: Final = frozenset({"authorization", "x-api-key", "x-goog-api-key", "api-key"})
+# A shorter one guards nothing, and may well be a word of the message.
+KEY_BYTES_MIN: Final = 8
 
 
 class Ends(RelayEnds, Protocol):
@@ -119,6 +123,9 @@ class Forwarder:
         passage.headers = answer.headers
         client = Client(request)
         try:
+            if answer.status in REDIRECTS:
+                await self._ends.refused(passage, answer.status, "a redirect is not followed")
+                return redirected(provider.name, answer.status)
             if answer.status >= ERROR_STATUS_MIN:
                 return await self._pass_on_error(passage, answer, client, headers)
             metering = self._meter_answer(quoted, answer.headers)
@@ -145,6 +152,7 @@ class Forwarder:
                     body += piece
         except MaybeSent:
             passage.cut = True
+        body = _without_keys(body, passage.ticket.quoted.routed.target)
         noted = bytes(body[:ERROR_BYTES_NOTED])
         label = provider.is_quota_refusal(answer.status, noted)
         self._observer.upstream_refused(provider.name, answer.status, label)
@@ -155,6 +163,15 @@ class Forwarder:
         )
         await client.write(bytes(body))
         return await client.end()
+
+
+def _without_keys(body: bytearray, target: Target) -> bytearray:
+    """Return an error without our key in it: some providers repeat the key that they refuse."""
+    for name, value in target.headers:
+        key = value.rpartition(" ")[2].encode()
+        if name.lower() in CREDENTIALS and len(key) >= KEY_BYTES_MIN:
+            body = body.replace(key, b"***")
+    return body
 
 
 def _no_answer(provider: str, fault: NeverSent | MaybeSent) -> Refusal:

@@ -11,7 +11,7 @@ from policies.budgets import Caller
 from policies.rulebook import Rulebook
 from proxy.dialects.endpoints import Endpoint, Operation
 from proxy.dialects.interface import ErrorKind
-from proxy.gateway.call import Refusal
+from proxy.gateway.call import REDIRECTS, Refusal, redirected
 from proxy.gateway.client import Client
 from proxy.gateway.parse import decompressed, read_body
 from proxy.gateway.refuse import CALL_ID_HEADER
@@ -74,6 +74,9 @@ class FreeRequests:
                 kind=ErrorKind.UPSTREAM_UNREACHABLE,
                 message=f"provider '{provider.name}' did not answer: {fault}",
             )
+        if answer.status in REDIRECTS:
+            answer.release()
+            return redirected(provider.name, answer.status)
         client = Client(request)
         try:
             own = [(CALL_ID_HEADER, call_id)]

@@ -84,13 +84,13 @@ class Watch:
         )
 
     def lost(self, ticket: Ticket, conclusion: Conclusion, fault: str) -> None:
-        """A call's end could be kept nowhere; its lease will run out."""
+        """A call's end waits in memory alone; should this worker die, its lease will run out."""
         self._log.error(
             "settlement_not_kept",
             call=ticket.reservation.call_id,
             cost_nano_usd=conclusion.amounts.nano_usd,
             fault=fault,
-            effect="the call will be charged as reserved",
+            effect="charged as reserved if this worker dies before the ledger is back",
         )
 
     def replayed(self, booked: int) -> None:

@@ -99,7 +99,7 @@ def test_mistakes_are_a_line_each_and_status_2(
     [
         (BursarError("the ledger is away"), 1, "bursar: the ledger is away\n"),
         (click.ClickException("no such call"), 1, "bursar: no such call\n"),
-        (KeyboardInterrupt(), 130, ""),
+        (KeyboardInterrupt(), 130, "\n"),
         (BrokenPipeError(), 1, ""),
     ],
 )

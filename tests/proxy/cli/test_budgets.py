@@ -1,0 +1,80 @@
+"""`bursar budgets`: a row for each counter, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from policies.units import CALLS, USD
+from proxy.cli.budgets import amount_cell
+from proxy.cli.configuration import Configuration
+from proxy.cli.main import run
+from tests.proxy.cli.ledgers import some_calls
+
+Output = pytest.CaptureFixture[str]
+
+
+def test_programs_get_rows_as_the_admin_plane_has_them(
+    configuration: Configuration, capsys: Output
+) -> None:
+    some_calls(configuration)
+
+    assert run(["budgets", "--json"]) == 0
+
+    found = json.loads(capsys.readouterr().out)
+    rows = {(row["name"], row["subject"]): row for row in found["items"]}
+    assert found["cursor"] is None
+    assert set(rows) == {
+        ("all", None),
+        ("red-each", "alice"),
+        ("red-each", "bob"),
+        ("blue-calls", None),
+    }
+    assert rows["all", None]["spent"] == {"nano_usd": 3_000_000_000, "usd": "3"}
+    assert rows["all", None]["reserved"]["usd"] == "2"
+    assert rows["all", None]["remaining"]["usd"] == "95"
+    assert rows["red-each", "bob"]["remaining"]["usd"] == "8"
+    assert rows["red-each", "bob"]["window"]["end"] is not None
+
+
+def test_people_get_a_table(configuration: Configuration, capsys: Output) -> None:
+    some_calls(configuration)
+
+    assert run(["budgets"]) == 0
+
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == "budget for spent reserved limit remaining resets"
+    assert lines[2] == "all █··············· $3.00 $2.00 $100.00 $95.00 never"
+    assert lines[3].startswith("red-each alice █████··········· $3.00 $10.00 $7.00 in ")
+    assert lines[4].startswith("red-each bob ▒▒▒▒············ $0.00 $2.00 $10.00 $8.00 in ")
+    assert lines[5].startswith("blue-calls (warn) ················ 0 calls 5 calls 5 calls rolls")
+
+
+def test_a_budget_for_each_of_nobody_says_so(folder: Path, capsys: Output) -> None:
+    assert run(["budgets"]) == 0
+
+    assert "no user yet" in capsys.readouterr().out
+
+
+def test_no_budget_is_said(folder: Path, capsys: Output) -> None:
+    (folder / "policies.yaml").write_text("teams: {red: {}}\n")
+
+    assert run(["budgets"]) == 0
+
+    assert "There is no budget yet" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("unit", "amount", "said"),
+    [
+        (USD, 0, "$0.00"),
+        (USD, 1, "$0.0001"),
+        (USD, 1_234_567_890_000, "$1,234.57"),
+        ("DIEM", 2_500_000_000, "2.50 DIEM"),
+        (CALLS, 12_000, "12,000 calls"),
+    ],
+)
+def test_amounts_are_written_for_people(unit: str, amount: int, said: str) -> None:
+    assert amount_cell(unit, amount) == said
