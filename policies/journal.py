@@ -11,6 +11,8 @@ VERSION: Final = 1
 # What an entry can be about. Operations of `reservations` journal under their own names.
 ADMITTED: Final = "admitted"
 REFUSED: Final = "refused"
+#: Budgets in mode `warn` or `shadow` had no room for a call that was admitted.
+WOULD_REFUSE: Final = "would_refuse"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,6 +86,9 @@ class MemoryLedger:
             for at, ask in enumerate(asks)
             if short[at] and ask.budget.mode != "enforce"
         )
+        if would_refuse:
+            said = json.dumps({"budgets": list(would_refuse)}, separators=(",", ":"))
+            self._write(journal_kinds.WOULD_REFUSE, call_id, said, [])
         return self._admitted(reservation, asks, places, counters, would_refuse)
 
     def _hold(

@@ -19,6 +19,8 @@ TAGS_HEADER: Final = "x-bursar-tags"
 # Values become parts of counters' names and of journal entries.
 VALUE_CHARS_MAX: Final = 128
 TAGS_MAX: Final = 16
+# With names, the signs between them, and a space where people put one.
+TAGS_CHARS_MAX: Final = TAGS_MAX * (2 * VALUE_CHARS_MAX + 3)
 
 
 class Keys(Protocol):
@@ -83,9 +85,10 @@ def _caller(
                 f"keys of team '{record.team}' may not send {header}: leave it out, "
                 f"or add '{word}' to the team's `accept`"
             )
-        if not value or len(value) > VALUE_CHARS_MAX * TAGS_MAX or not value.isprintable():
+        chars_max = TAGS_CHARS_MAX if word == "tags" else VALUE_CHARS_MAX
+        if not value or len(value) > chars_max or not value.isprintable():
             return _not_allowed(
-                f"{header} has no usable value: send up to 128 printable characters"
+                f"{header} has no usable value: send up to {chars_max} printable characters"
             )
     if named is not None and record.user is not None and named != record.user:
         return _not_allowed(
@@ -111,8 +114,9 @@ def _caller(
 def _tags(text: str) -> dict[str, str] | None:
     pairs = [part.partition("=") for part in text.split(",")]
     tags = {name.strip(): value.strip() for name, _, value in pairs}
-    whole = all(name.strip() and separator and value.strip() for name, separator, value in pairs)
-    return tags if whole and len(tags) <= TAGS_MAX else None
+    whole = all(separator for _, separator, _ in pairs)
+    fits = all(0 < len(part) <= VALUE_CHARS_MAX for tag in tags.items() for part in tag)
+    return tags if whole and fits and len(tags) <= TAGS_MAX else None
 
 
 def _unauthenticated(message: str, reason: str) -> Refusal:

@@ -19,7 +19,7 @@ async def own_budgets(caller: Caller, rulebook: Rulebook, ledger: Ledger) -> dic
     """
     asks: list[Ask] = []
     for budget in rulebook.budgets.values():
-        if _counts(budget, caller):
+        if budget.mode != "shadow" and _counts(budget, caller):
             asks += [
                 Ask(budget=budget, subject=subject, held=0, bound=0)
                 for subject in await _subjects(budget, caller, ledger)

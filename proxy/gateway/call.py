@@ -119,10 +119,9 @@ class Ticket:
 
     @property
     def tightest(self) -> Standing | None:
-        """The budget with the least left, as a share of its limit."""
-        return min(
-            self.standings, key=lambda s: s.remaining / s.limit if s.limit else 0.0, default=None
-        )
+        """The budget with the least left, as a share of its limit; shadow budgets are not spoken of."""
+        spoken_of = (standing for standing in self.standings if standing.mode != "shadow")
+        return min(spoken_of, key=lambda s: s.remaining / s.limit if s.limit else 0.0, default=None)
 
 
 @dataclass(slots=True)

@@ -29,6 +29,8 @@ from proxy.gateway.watch import Watch
 from proxy.keys import KeyRing
 
 BUDGET_HEADER: Final = "x-bursar-budget"
+#: Budgets in mode `warn` that are over their limit; those in mode `shadow` are never spoken of.
+WARNED_HEADER: Final = "x-bursar-warning"
 REMAINING_HEADER: Final = "x-bursar-budget-remaining"
 
 
@@ -143,4 +145,11 @@ def _headers(ticket: Ticket, call_id: str) -> list[tuple[str, str]]:
     if tightest is not None:
         headers.append((BUDGET_HEADER, tightest.budget))
         headers.append((REMAINING_HEADER, policy_text(tightest.unit, tightest.remaining)))
+    warned = [
+        ask.budget.name
+        for ask in ticket.quoted.asks
+        if ask.budget.mode == "warn" and ask.budget.name in ticket.would_refuse
+    ]
+    if warned:
+        headers.append((WARNED_HEADER, ", ".join(warned)))
     return headers

@@ -59,13 +59,14 @@ class Metering:
         if self._decode is None:
             return self._meter.feed(chunk)
         if self._unreadable:
-            return chunk
+            return b"" if self._rewrites else chunk
         try:
             plain = self._decode(chunk)
         except (zlib.error, brotli.error, zstandard.ZstdError):
-            # The client may know better what to do with it; for us its usage stays unknown.
+            # The client may know better what to do with it, unless it was told that it is unpacked;
+            # for us its usage stays unknown.
             self._unreadable = True
-            return chunk
+            return b"" if self._rewrites else chunk
         relayed = self._meter.feed(plain)
         return relayed if self._rewrites else chunk
 

@@ -96,7 +96,8 @@ def _inflate(body: bytes, window_bits: int, bytes_max: int) -> bytes | None:
     plain = decoder.decompress(body, bytes_max + 1)
     if len(plain) > bytes_max:
         return None
-    if not decoder.eof:
+    if not decoder.eof or decoder.unused_data:
+        # Behind the end may stand what the provider would read and we would not.
         raise EOFError
     return plain
 
@@ -114,6 +115,7 @@ def _unbrotli(body: bytes, bytes_max: int) -> bytes | None:
 
 def _unzstd(body: bytes, bytes_max: int) -> bytes | None:
     # A reader gives as much as is asked for; the other interfaces unpack whole frames at once.
-    with zstandard.ZstdDecompressor().stream_reader(io.BytesIO(body)) as reader:
+    decoder = zstandard.ZstdDecompressor()
+    with decoder.stream_reader(io.BytesIO(body), read_across_frames=True) as reader:
         plain = reader.read(bytes_max + 1)
     return plain if len(plain) <= bytes_max else None

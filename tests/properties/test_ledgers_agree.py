@@ -195,8 +195,8 @@ class LedgersAgree(RuleBasedStateMachine):
     def the_journals_are_alike(self) -> None:
         memory = self.loop.run_until_complete(self.memory.journal(count_max=10_000))
         redis = self.loop.run_until_complete(self.redis.journal(count_max=10_000))
-        assert [(e.kind, e.call_id, e.at_ms, e.movements) for e in redis] == [
-            (e.kind, e.call_id, e.at_ms, e.movements) for e in memory
+        assert [(e.kind, e.call_id, e.at_ms, e.data, e.movements) for e in redis] == [
+            (e.kind, e.call_id, e.at_ms, e.data, e.movements) for e in memory
         ]
 
 

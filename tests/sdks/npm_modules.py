@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,34 +29,43 @@ def install() -> str:
 
     Where node, npm or the packages are missing, the test is skipped, or fails if it must not be.
     """
+    node, lacking = _installed()
+    require(not lacking, lacking)
+    return node
+
+
+@cache
+def _installed() -> tuple[str, str]:
+    """Return the path of node, and what is lacking; tried once, for a failure can take long."""
     node, npm = shutil.which("node"), shutil.which("npm")
-    require(node and npm, "the npm SDKs need node and npm, which are not on PATH")
-    assert node is not None
-    assert npm is not None
+    if node is None or npm is None:
+        return "", "the npm SDKs need node and npm, which are not on PATH"
     version = subprocess.run([node, "--version"], capture_output=True, check=True, text=True).stdout
-    major = int(version.lstrip("v").partition(".")[0])
-    require(major >= _NODE_MAJOR_MIN, f"the npm SDKs need node 20 or newer, not {version.strip()}")
+    if int(version.lstrip("v").partition(".")[0]) < _NODE_MAJOR_MIN:
+        return "", f"the npm SDKs need node {_NODE_MAJOR_MIN} or newer, not {version.strip()}"
     wanted = hashlib.sha256((FOLDER / "package-lock.json").read_bytes()).hexdigest()
     # Two runs of the tests in one tree must not install over each other.
     place = hashlib.sha256(bytes(FOLDER)).hexdigest()[:16]
     with (Path(tempfile.gettempdir()) / f"bursar-npm-{place}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not _STAMP.exists() or _STAMP.read_text() != wanted:
-            _install(npm)
+        if _STAMP.exists() and _STAMP.read_text() == wanted:
+            return node, ""
+        lacking = _install(npm)
+        if not lacking:
             _STAMP.write_text(wanted)
-    return node
+    return node, lacking
 
 
-def _install(npm: str) -> None:
-    command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+def _install(npm: str) -> str:
+    """Install what the lock file names; return why that failed, or nothing."""
+    command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
     try:
         done = subprocess.run(
             command, cwd=FOLDER, capture_output=True, check=False, text=True, timeout=_INSTALL_S
         )
     except subprocess.TimeoutExpired:
-        require(met=False, reason=f"'npm ci' did not end within {_INSTALL_S:.0f} s")
-    else:
-        require(done.returncode == 0, f"'npm ci' failed: {done.stderr[-500:]}")
+        return f"'npm ci' did not end within {_INSTALL_S:.0f} s"
+    return f"'npm ci' failed: {done.stderr[-500:]}" if done.returncode else ""
 
 
 async def run(node: str, program: str, **environment: str) -> dict[str, Any]:

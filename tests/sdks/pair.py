@@ -35,6 +35,8 @@ USAGE: Final = {
     "reasoning": 64,
 }
 OUTPUT_LIMIT: Final = 100
+#: How long an SDK waits for an answer; its own ten minutes would outlive the test that failed.
+PATIENCE_S: Final = 20.0
 #: Headers that each server sets anew; what the proxy adds besides begins with `x-bursar-`.
 OF_THE_CONNECTION: Final = frozenset(
     {"connection", "content-length", "date", "server", "transfer-encoding", "x-accel-buffering"}

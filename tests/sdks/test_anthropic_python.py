@@ -10,7 +10,7 @@ import pytest
 from anthropic import DEFAULT_MAX_RETRIES, Anthropic, AsyncAnthropic
 from anthropic.types import MessageParam
 
-from tests.sdks.pair import OUTPUT_LIMIT, PROMPT, Case, Pair, Side
+from tests.sdks.pair import OUTPUT_LIMIT, PATIENCE_S, PROMPT, Case, Pair, Side
 
 MODEL = "anthropic/claude-haiku-4.5"
 MESSAGES: list[MessageParam] = [{"role": "user", "content": PROMPT}]
@@ -20,7 +20,9 @@ def _with_client(
     use: Callable[[Anthropic], object], *, below: str = "", retries: int = DEFAULT_MAX_RETRIES
 ) -> Case:
     def ask(side: Side) -> object:
-        with Anthropic(base_url=side.url + below, api_key=side.key, max_retries=retries) as client:
+        with Anthropic(
+            base_url=side.url + below, api_key=side.key, max_retries=retries, timeout=PATIENCE_S
+        ) as client:
             return use(client)
 
     return lambda side: asyncio.to_thread(ask, side)
@@ -50,7 +52,7 @@ def _count(client: Anthropic) -> object:
 
 
 async def _create_async(side: Side) -> object:
-    async with AsyncAnthropic(base_url=side.url, api_key=side.key) as client:
+    async with AsyncAnthropic(base_url=side.url, api_key=side.key, timeout=PATIENCE_S) as client:
         message = await client.messages.create(
             model=MODEL, messages=MESSAGES, max_tokens=OUTPUT_LIMIT
         )
@@ -59,7 +61,7 @@ async def _create_async(side: Side) -> object:
 
 async def _stream_reader_async(side: Side) -> object:
     async with (
-        AsyncAnthropic(base_url=side.url, auth_token=side.key) as client,
+        AsyncAnthropic(base_url=side.url, auth_token=side.key, timeout=PATIENCE_S) as client,
         client.messages.stream(model=MODEL, messages=MESSAGES, max_tokens=OUTPUT_LIMIT) as stream,
     ):
         text = [piece async for piece in stream.text_stream]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from google import genai
@@ -12,7 +12,7 @@ from google.genai import errors, types
 from google.oauth2.credentials import Credentials
 from pydantic import BaseModel
 
-from tests.sdks.pair import OUTPUT_LIMIT, PROMPT, Case, Pair, Side
+from tests.sdks.pair import OUTPUT_LIMIT, PATIENCE_S, PROMPT, Case, Pair, Side
 
 # The SDK's own way with aiohttp, which aiohttp warns of.
 pytestmark = pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession")
@@ -25,17 +25,21 @@ WITHOUT: Final = {"sdk_http_response"}
 Connect = Callable[[Side], genai.Client]
 
 
+def _options(side: Side, **more: Any) -> types.HttpOptions:
+    return types.HttpOptions(base_url=side.url, timeout=int(PATIENCE_S * 1_000), **more)
+
+
 def _gemini(side: Side) -> genai.Client:
-    return genai.Client(api_key=side.key, http_options=types.HttpOptions(base_url=side.url))
+    return genai.Client(api_key=side.key, http_options=_options(side))
 
 
 def _gemini_beta(side: Side) -> genai.Client:
-    options = types.HttpOptions(base_url=side.url, api_version="v1beta")
+    options = _options(side, api_version="v1beta")
     return genai.Client(api_key=side.key, http_options=options)
 
 
 def _vertex_key(side: Side) -> genai.Client:
-    options = types.HttpOptions(base_url=side.url)
+    options = _options(side)
     return genai.Client(vertexai=True, api_key=side.key, http_options=options)
 
 
@@ -46,7 +50,7 @@ def _vertex_project(side: Side) -> genai.Client:
         project="some-project",
         location="us-central1",
         credentials=Credentials(token=side.key),  # type: ignore[no-untyped-call] # No types there.
-        http_options=types.HttpOptions(base_url=side.url),
+        http_options=_options(side),
     )
 
 
@@ -170,7 +174,7 @@ async def test_a_refusal_is_not_tried_again_even_where_the_client_asked_for_retr
 ) -> None:
     def connect(side: Side) -> genai.Client:
         retries = types.HttpRetryOptions(attempts=3)
-        options = types.HttpOptions(base_url=side.url, retry_options=retries)
+        options = _options(side, retry_options=retries)
         return genai.Client(api_key=side.key, http_options=options)
 
     with pytest.raises(errors.ClientError, match="empty-purse"):
@@ -181,7 +185,7 @@ async def test_a_refusal_is_not_tried_again_even_where_the_client_asked_for_retr
 
 async def test_a_vertex_client_that_names_no_model_is_told_what_to_set(pair: Pair) -> None:
     def connect(side: Side) -> genai.Client:
-        options = types.HttpOptions(base_url=side.url, headers={"x-goog-api-key": side.key})
+        options = _options(side, headers={"x-goog-api-key": side.key})
         return genai.Client(vertexai=True, http_options=options)
 
     with pytest.raises(errors.ClientError, match="project and a location") as raised:

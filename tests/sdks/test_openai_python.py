@@ -10,7 +10,7 @@ import pytest
 from openai import DEFAULT_MAX_RETRIES, AsyncOpenAI, OpenAI
 from openai.types.chat import ChatCompletionMessageParam
 
-from tests.sdks.pair import OUTPUT_LIMIT, PROMPT, Case, Pair, Side
+from tests.sdks.pair import OUTPUT_LIMIT, PATIENCE_S, PROMPT, Case, Pair, Side
 
 MODEL = "openai/gpt-5.6-mini"
 MESSAGES: list[ChatCompletionMessageParam] = [{"role": "user", "content": PROMPT}]
@@ -18,7 +18,9 @@ MESSAGES: list[ChatCompletionMessageParam] = [{"role": "user", "content": PROMPT
 
 def _with_client(use: Callable[[OpenAI], object], *, retries: int = DEFAULT_MAX_RETRIES) -> Case:
     def ask(side: Side) -> object:
-        with OpenAI(base_url=f"{side.url}/v1", api_key=side.key, max_retries=retries) as client:
+        with OpenAI(
+            base_url=f"{side.url}/v1", api_key=side.key, max_retries=retries, timeout=PATIENCE_S
+        ) as client:
             return use(client)
 
     return lambda side: asyncio.to_thread(ask, side)
@@ -92,7 +94,9 @@ def _input_tokens(client: OpenAI) -> object:
 
 
 async def _chat_async(side: Side) -> object:
-    async with AsyncOpenAI(base_url=f"{side.url}/v1", api_key=side.key) as client:
+    async with AsyncOpenAI(
+        base_url=f"{side.url}/v1", api_key=side.key, timeout=PATIENCE_S
+    ) as client:
         answer = await client.chat.completions.create(
             model=MODEL, messages=MESSAGES, max_completion_tokens=OUTPUT_LIMIT
         )
@@ -100,7 +104,9 @@ async def _chat_async(side: Side) -> object:
 
 
 async def _chat_streamed_async(side: Side) -> object:
-    async with AsyncOpenAI(base_url=f"{side.url}/api/v1", api_key=side.key) as client:
+    async with AsyncOpenAI(
+        base_url=f"{side.url}/api/v1", api_key=side.key, timeout=PATIENCE_S
+    ) as client:
         stream = await client.chat.completions.create(
             model=MODEL, messages=MESSAGES, max_completion_tokens=OUTPUT_LIMIT, stream=True
         )
@@ -150,7 +156,7 @@ async def test_what_is_free_passes_and_is_not_booked(pair: Pair, case: Case) -> 
 
 async def test_an_answer_from_the_background_is_found_by_its_id_and_booked(pair: Pair) -> None:
     def ask(side: Side) -> object:
-        with OpenAI(base_url=f"{side.url}/v1", api_key=side.key) as client:
+        with OpenAI(base_url=f"{side.url}/v1", api_key=side.key, timeout=PATIENCE_S) as client:
             begun = client.responses.create(
                 model=MODEL, input=PROMPT, max_output_tokens=OUTPUT_LIMIT, background=True
             )

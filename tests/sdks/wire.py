@@ -71,7 +71,6 @@ class Wire:
         target = urlsplit(url)
         self._host, self._port = target.hostname or "", target.port or 0
         self._server: asyncio.Server | None = None
-        self._ends: set[asyncio.StreamWriter] = set()
         self._connections: set[asyncio.Task[None]] = set()
         #: In the order in which they began.
         self.exchanges: list[Exchange] = []
@@ -86,9 +85,9 @@ class Wire:
         """Stop listening, and let go of what is still connected."""
         if self._server is not None:
             self._server.close()
-        for end in self._ends:
-            end.transport.abort()
-        await asyncio.gather(*self._connections)
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
 
     def take(self) -> list[Exchange]:
         """Return what was heard since the last time."""
@@ -101,15 +100,15 @@ class Wire:
         connection.add_done_callback(self._connections.discard)
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection(self._host, self._port)
-        ends = {writer, far_writer}
-        self._ends |= ends
         heard: list[Exchange] = []
-        await asyncio.gather(
-            self._carry_requests(reader, far_writer, heard),
-            _carry_answers(far_reader, writer, heard),
-        )
-        self._ends -= ends
+        try:
+            far_reader, far_writer = await asyncio.open_connection(self._host, self._port)
+            await asyncio.gather(
+                self._carry_requests(reader, far_writer, heard),
+                _carry_answers(far_reader, writer, heard),
+            )
+        finally:
+            writer.close()
 
     async def _carry_requests(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, heard: list[Exchange]

@@ -132,4 +132,9 @@ redis.call("HSET", KEYS[1], "state", "reserved", "at", text(now), "data", data, 
   "held", table.concat(held, ","), "bound", table.concat(bound, ","), "slots", table.concat(slots, ","))
 redis.call("ZADD", KEYS[2], text(now + lease_ms), call_id)
 journal(KEYS[3], "admitted", call_id, now, data, moves)
+if #noticed > 0 then
+  local names = {}
+  for _, position in ipairs(noticed) do names[#names + 1] = charges[position][2] end
+  journal(KEYS[3], "would_refuse", call_id, now, cjson.encode({ budgets = names }), {})
+end
 return reply("admitted", table.concat(noticed, ","), rows)

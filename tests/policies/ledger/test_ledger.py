@@ -351,6 +351,12 @@ async def test_a_budget_that_does_not_enforce_admits_and_says_that_it_would_not(
     assert isinstance(decision, Admitted)
     assert decision.would_refuse == ("day",)
     assert await spent_and_reserved(ledger, lenient) == (0, 11)
+    entries = await ledger.journal()
+    assert [(entry.kind, entry.call_id) for entry in entries] == [
+        ("admitted", "a"),
+        ("would_refuse", "a"),
+    ]
+    assert json.loads(entries[1].data) == {"budgets": ["day"]}
 
 
 async def test_likely_quotes_leave_room_and_their_bounds_stay_within_the_overrun(

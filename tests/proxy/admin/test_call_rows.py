@@ -1,0 +1,118 @@
+"""How a call is shown, in every state that it can be in."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from policies.journal import Entry
+from policies.ledger.interface import CallRecord
+from policies.reservations import Charge, Reservation, State
+from proxy.admin.call_rows import call_row, call_view, refused_row
+
+DATA = {
+    "team": "red",
+    "user": "alice",
+    "key": "key_1",
+    "provider": "sim",
+    "model": "acme/mini",
+    "dialect": "messages",
+    "streamed": True,
+    "quote": {"nano_usd": 500},
+}
+CHARGE = Charge(
+    budget="all",
+    subject="",
+    unit="USD",
+    counter="all::lifetime",
+    kind="fixed",
+    length_ms=0,
+    bucket_ms=0,
+    slot=0,
+    held=500,
+    bound=500,
+)
+
+
+def record(state: State, outcome: dict[str, Any], charged: tuple[int, ...] = (300,)) -> CallRecord:
+    return CallRecord(
+        state=state,
+        reservation=Reservation(call_id="call_1", at_ms=0, charges=(CHARGE,)),
+        charged=charged,
+        data=json.dumps(DATA),
+        outcome=json.dumps(outcome) if outcome else "",
+        generation_ids=("gen_1", "gen_2"),
+    )
+
+
+def test_a_call_in_flight_has_a_quote_alone() -> None:
+    view = call_view("call_1", record(State.RESERVED, {}, ()))
+
+    assert (view.state, view.at) == ("reserved", "1970-01-01T00:00:00Z")
+    assert view.quoted is not None
+    assert view.quoted.nano_usd == 500
+    assert (view.settled, view.receipted, view.status, view.outcome) == (None, None, None, None)
+    assert view.charges[0].charged is None
+    assert (view.team, view.key_id, view.generation_id) == ("red", "key_1", "gen_1")
+
+
+@pytest.mark.parametrize("state", [State.SETTLED, State.UNRECEIPTED])
+def test_a_settled_call_has_its_metered_amount_and_usage(state: State) -> None:
+    usage = [
+        {"model": "a", "input_tokens": 1, "output_tokens": 2},
+        {"model": "b", "input_tokens": 10},
+    ]
+
+    row = call_row("call_1", record(state, {"nano_usd": 300, "status": 200, "usage": usage}))
+
+    assert row.settled is not None
+    assert row.settled.usd == "0.0000003"
+    assert row.usage == {"input_tokens": 11, "output_tokens": 2}
+    assert row.status == 200
+
+
+def test_a_receipted_call_has_what_was_billed() -> None:
+    row = call_row("call_1", record(State.RECEIPTED, {"nano_usd": 310, "settled_nano_usd": 300}))
+
+    assert (row.settled and row.settled.nano_usd) == 300
+    assert (row.receipted and row.receipted.nano_usd) == 310
+
+
+@pytest.mark.parametrize("state", [State.RELEASED, State.EXPIRED])
+def test_a_call_that_was_never_metered_has_no_metered_amount(state: State) -> None:
+    row = call_row("call_1", record(state, {"reason": "the provider refused"}))
+
+    assert row.settled is None
+    assert row.usage == {}
+
+
+def test_a_call_that_was_released_before_it_was_reserved_says_little() -> None:
+    bare = CallRecord(
+        state=State.RELEASED,
+        reservation=Reservation(call_id="call_1", at_ms=0, charges=()),
+        charged=(),
+        data="{}",
+        outcome="{}",
+        generation_ids=(),
+    )
+
+    view = call_view("call_1", bare)
+
+    assert (view.team, view.charges, view.generation_id) == (None, [], None)
+
+
+def test_a_refused_call_is_shown_from_the_journal() -> None:
+    entry = Entry(id="1-0", kind="refused", call_id="call_1", at_ms=0, data=json.dumps(DATA))
+
+    row = refused_row(entry)
+
+    assert (row.state, row.team, row.settled) == ("refused", "red", None)
+    assert (row.quoted and row.quoted.nano_usd) == 500
+
+
+def test_what_is_no_object_says_nothing() -> None:
+    entry = Entry(id="1-0", kind="refused", call_id="call_1", at_ms=0, data="[]")
+
+    assert refused_row(entry).team is None
