@@ -9,10 +9,12 @@ commands can share one server, and the server outlives a crash of the proxy.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import fcntl
 import hashlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -30,6 +32,8 @@ READY_S: Final = 20.0
 STOP_S: Final = 20.0
 POLL_S: Final = 0.01
 RESTART_PAUSE_S: Final = 0.2
+# From <linux/prctl.h>.
+PR_SET_PDEATHSIG: Final = 1
 
 
 class EmbeddedRedisFailed(BursarError):
@@ -152,7 +156,14 @@ def _serve(folder: Path, binary: str) -> subprocess.Popen[bytes]:
         ],
         stdin=subprocess.DEVNULL,
         start_new_session=True,
+        preexec_fn=_end_with_parent,  # noqa: PLW1509 - The keeper has one thread when it starts it.
     )
+
+
+def _end_with_parent() -> None:
+    """Have the kernel stop the server should its keeper be killed; Linux can, others leave it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _keep(folder: Path, binary: str) -> None:

@@ -62,7 +62,7 @@ class SingleProcess:
             obstacles=self._obstacles,
             log=log,
         )
-        self._started = False
+        self._closing = False
 
     @property
     def key_store(self) -> KeyStore:
@@ -75,7 +75,6 @@ class SingleProcess:
         admin = self.configuration.settings.admin
         for each in (gateway, admin):
             free_port(each.host, each.port)
-        self._started = True
         await self._application.start()
         try:
             port = await self._application.listen(gateway.host, gateway.port)
@@ -94,10 +93,10 @@ class SingleProcess:
 
     async def stop(self) -> None:
         """Take no new calls, let those in flight end, then let go of everything."""
+        self._closing = True
         await self._tasks.close()
-        if self._started:
-            # The admin plane stays to the end: it says that this proxy is not ready any more.
-            await self._application.stop()
+        # The admin plane stays to the end: it says that this proxy is not ready any more.
+        await self._application.stop()
         await self._admin.close()
 
     def kill(self) -> None:
@@ -110,4 +109,4 @@ class SingleProcess:
             self._events.policies_not_journalled(str(fault))
 
     def _obstacles(self) -> list[str]:
-        return [] if self._application.ready else ["calls are not taken now"]
+        return [] if self._application.ready and not self._closing else ["calls are not taken now"]

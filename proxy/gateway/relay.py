@@ -168,13 +168,17 @@ class Relay:
             self._client.abort()
             return
         timed_out = isinstance(fault, UpstreamTimeout)
-        await self._client.write(self._metering.flush())
+        kind = self._answer.headers.get("content-type", "text/event-stream")
+        # Half an event may have passed: what is written to its line would be a part of it. One that
+        # was held back stays where it is.
+        apart = b"\n\n" if kind.lower().startswith("text/event-stream") else b""
         await self._client.write(
-            self._arrival.dialect.stream_error(
+            apart
+            + self._arrival.dialect.stream_error(
                 kind=ErrorKind.UPSTREAM_TIMEOUT if timed_out else ErrorKind.UPSTREAM_CUT,
                 message=f"the provider broke off in the middle of its answer: {fault}",
                 call_id=self._arrival.call_id,
-                content_type=self._answer.headers.get("content-type", "text/event-stream"),
+                content_type=kind,
             )
         )
 

@@ -31,7 +31,7 @@ class Format:
         return self.stream_path if stream else self.path
 
     def body(
-        self, *, limit: object = 10, stream: bool = False, choices: object = None, **more: Any
+        self, *, limit: object = 10, stream: Any = False, choices: object = None, **more: Any
     ) -> dict[str, Any]:
         """Return a small request; a limit of None leaves it out."""
         if self.name == "generate_content":

@@ -40,6 +40,9 @@ class Recorder:
     def client_left(self) -> None:
         self.events.append(("client_left",))
 
+    def upstream_answered(self, provider: str, status: int) -> None:
+        self.events.append(("upstream_answered", provider, status))
+
     def upstream_refused(self, provider: str, status: int, label: str | None) -> None:
         self.events.append(("upstream_refused", provider, status, label))
 

@@ -35,6 +35,10 @@ class ValkeyServer:
     async def start(self) -> None:
         """Start it, with what it knew before, and wait until it answers."""
         self._path.unlink(missing_ok=True)
+        self._spawn()
+        await until(lambda: self._answers("PING").startswith("+PONG"))
+
+    def _spawn(self) -> None:
         self._process = subprocess.Popen(
             [
                 *(server_binary(), "--port", "0", "--unixsocket", str(self._path)),
@@ -44,7 +48,6 @@ class ValkeyServer:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
         )
-        await until(lambda: self._answers("PING").startswith("+PONG"))
 
     def kill(self) -> None:
         """End it at once, as a machine ends that loses its power."""

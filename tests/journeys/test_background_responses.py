@@ -34,7 +34,9 @@ async def queued(bursar: Running, **scenario: Any) -> str:
     return str(document["id"])
 
 
-async def fetched(bursar: Running, path: str, key: str = "", method: str = "GET") -> tuple[int, Any]:
+async def fetched(
+    bursar: Running, path: str, key: str = "", method: str = "GET"
+) -> tuple[int, Any]:
     headers = {"authorization": f"Bearer {key or bursar.key}"}
     async with bursar.http.request(method, bursar.url + path, headers=headers) as answer:
         return answer.status, await answer.json()

@@ -140,9 +140,7 @@ async def test_a_clamp_lowers_the_limit_on_the_wire(
 async def test_a_clamp_does_not_go_below_its_floor(
     tmp_path: Path, redis_url: str, organization: str, form: Format
 ) -> None:
-    budgets = (
-        "[{name: tight, limit: 0.007 USD, window: month, when_short: clamp, clamp_floor: 8}]"
-    )
+    budgets = "[{name: tight, limit: 0.007 USD, window: month, when_short: clamp, clamp_floor: 8}]"
     async with running(tmp_path, redis_url, organization, budgets=budgets) as bursar:
         status, _, document = await bursar.post(form.path, form.body())
 
@@ -376,9 +374,7 @@ async def test_a_free_model_passes_a_budget_that_is_used_up(
 ) -> None:
     prices = {"acme/mini": OUTPUT_ONLY, "acme/gift": {**OUTPUT_ONLY, "output": 0}}
     budgets = "[{name: month, limit: 0.01 USD, window: month}]"
-    async with running(
-        tmp_path, redis_url, organization, budgets=budgets, prices=prices
-    ) as bursar:
+    async with running(tmp_path, redis_url, organization, budgets=budgets, prices=prices) as bursar:
         assert await statuses(bursar, {}, {}, {"model": "acme/gift"}) == [200, 402, 200]
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from proxy.keys import KeyStore
@@ -24,9 +26,7 @@ every_format = pytest.mark.parametrize("form", FORMATS, ids=str)
 
 async def with_key(bursar: Running, key: str, form: Format = CHAT) -> tuple[int, Any]:
     """Make a call with some key."""
-    status, _, document = await bursar.post(
-        form.path, form.body(), authorization=f"Bearer {key}"
-    )
+    status, _, document = await bursar.post(form.path, form.body(), authorization=f"Bearer {key}")
     return status, document
 
 
@@ -39,7 +39,14 @@ def other_administrator(bursar: Running) -> KeyStore:
 @every_format
 @pytest.mark.parametrize(
     "authorization",
-    ["Bearer bsr_unknown", "Bearer", "Bearer ", "Basic YTpi", "bsr_unknown", "Bearer " + "x" * 9000],
+    [
+        "Bearer bsr_unknown",
+        "Bearer",
+        "Bearer ",
+        "Basic YTpi",
+        "bsr_unknown",
+        "Bearer " + "x" * 9000,
+    ],
     ids=lambda text: str(text)[:20],
 )
 async def test_a_stranger_is_turned_away(
@@ -101,7 +108,9 @@ async def test_a_key_is_taken_from_wherever_sdks_put_it_and_goes_no_further(
         await books_are_closed(bursar, spent=len(PLACES) * CALL)
 
 
-@pytest.mark.parametrize("query", ["key={key}", "alt=sse&key={key}", "key={key}&x=y", "%6bey={key}"])
+@pytest.mark.parametrize(
+    "query", ["key={key}", "alt=sse&key={key}", "key={key}&x=y", "%6bey={key}"]
+)
 async def test_a_key_in_the_query_is_taken_out_of_it(
     tmp_path: Path, redis_url: str, organization: str, query: str
 ) -> None:
@@ -267,11 +276,10 @@ async def test_nothing_secret_is_logged_or_journalled_whatever_happens(
         for fault in faults:
             bursar.scenario(**(fault or {"usage": {"output": 1}}))
             for body in bodies:
-                try:
+                # An answer that is cut breaks the connection.
+                with suppress(aiohttp.ClientError):
                     await bursar.post(MESSAGES.path, body)
-                    await bursar.post(MESSAGES.path, body, authorization="Bearer bsr_wrong")
-                except Exception as cut:  # noqa: BLE001 - What became of the call is not the point.
-                    assert "payload" in str(cut).lower() or "reset" in str(cut).lower(), cut
+                await bursar.post(MESSAGES.path, body, authorization="Bearer bsr_wrong")
         await bursar.settled()
 
         entries = await bursar.app.ledger.journal(count_max=1000)

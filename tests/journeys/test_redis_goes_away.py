@@ -56,9 +56,7 @@ async def in_flight(bursar: Running, count: int) -> list[asyncio.Task[tuple[int,
     before = len(bursar.simulator.calls)
     forms = [(FORMATS[i % len(FORMATS)], i % 2 == 0) for i in range(count)]
     calls = [
-        asyncio.ensure_future(
-            bursar.post(form.path_of(stream=stream), form.body(stream=stream))
-        )
+        asyncio.ensure_future(bursar.post(form.path_of(stream=stream), form.body(stream=stream)))
         for form, stream in forms
     ]
     await until(lambda: len(bursar.simulator.calls) == before + count)

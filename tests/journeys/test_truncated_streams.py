@@ -232,9 +232,7 @@ async def test_input_that_is_known_is_charged_as_such_and_output_as_reserved(
 ) -> None:
     prices = {"acme/mini": {**OUTPUT_ONLY, "input": 100}}
     token = 100_000
-    async with running(
-        tmp_path, redis_url, organization, budgets=BUDGETS, prices=prices
-    ) as bursar:
+    async with running(tmp_path, redis_url, organization, budgets=BUDGETS, prices=prices) as bursar:
         await streamed(bursar, form, cut_after_events=3, chunks=8, usage={"input": 7})
         await bursar.settled()
 

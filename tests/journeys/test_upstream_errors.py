@@ -250,20 +250,22 @@ async def test_numbers_that_no_provider_means_do_not_become_money(
     tmp_path: Path, redis_url: str, organization: str
 ) -> None:
     strange = ("-5", "1e99", "99999999999999999999999999", '"7"', "null", "true", "1.5", "[]", "{}")
-    async with odd_provider() as provider:
-        async with before(provider, tmp_path, redis_url, organization) as bursar:
-            for number in strange:
-                usage = f'"usage":{{"prompt_tokens":1,"completion_tokens":{number}}}'
-                body = f'{{"id":"x","choices":[{{"message":{{}}}}],{usage}}}'.encode()
-                provider.reply = reply("200 OK", body, "content-type: application/json")
-                status, _, _ = await bursar.chat(max_tokens=10)
-                assert status == 200, number
+    async with (
+        odd_provider() as provider,
+        before(provider, tmp_path, redis_url, organization) as bursar,
+    ):
+        for number in strange:
+            usage = f'"usage":{{"prompt_tokens":1,"completion_tokens":{number}}}'
+            body = f'{{"id":"x","choices":[{{"message":{{}}}}],{usage}}}'.encode()
+            provider.reply = reply("200 OK", body, "content-type: application/json")
+            status, _, _ = await bursar.chat(max_tokens=10)
+            assert status == 200, number
 
-            await bursar.settled()
-            standing = await bursar.standing("month")
-            assert 0 <= standing.spent <= len(strange) * RESERVED
-            assert (standing.reserved, standing.overrun) == (0, 0)
-            assert faults(bursar) == []
+        await bursar.settled()
+        standing = await bursar.standing("month")
+        assert 0 <= standing.spent <= len(strange) * RESERVED
+        assert (standing.reserved, standing.overrun) == (0, 0)
+        assert faults(bursar) == []
 
 
 async def test_usage_beyond_the_reservation_is_an_overrun_and_is_charged(

@@ -59,6 +59,8 @@ def _installed() -> tuple[str, str]:
 def _install(npm: str) -> str:
     """Install what the lock file names; return why that failed, or nothing."""
     command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
+    # Without a network npm would wait for more than a minute before it says so.
+    command += ["--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000"]
     try:
         done = subprocess.run(
             command, cwd=FOLDER, capture_output=True, check=False, text=True, timeout=_INSTALL_S

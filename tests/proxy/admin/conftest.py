@@ -90,12 +90,12 @@ def make_plane(
         rulebook = rules(organization)
 
         async def ping() -> None:
-            if plane.ledger_away:
+            if made.ledger_away:
                 raise LedgerUnavailable("redis-7.internal does not answer")
             await redis_ledger.synchronise()
 
         async def reload() -> Reloaded | Rejected:
-            return plane.reloads.pop()
+            return made.reloads.pop()
 
         services = Services(
             ledger=redis_ledger,
@@ -106,14 +106,12 @@ def make_plane(
             reload_policies=reload,
             metrics=lambda: b"bursar_numbers 1\n",
             ping=ping,
-            obstacles=lambda: plane.obstacles,
+            obstacles=lambda: made.obstacles,
         )
         log = structlog.wrap_logger(structlog.ReturnLogger())
         application = AdminPlane(services, grants, log).application
-        plane = Plane(
-            services=services, client=await aiohttp_client(application), rulebook=rulebook
-        )
-        return plane
+        made = Plane(services=services, client=await aiohttp_client(application), rulebook=rulebook)
+        return made
 
     return make
 

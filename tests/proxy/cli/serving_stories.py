@@ -73,3 +73,8 @@ async def status_of(url: str) -> int:
             return answer.status
     except aiohttp.ClientConnectionError:
         return 0
+
+
+async def answers(url: str) -> bool:
+    """Tell whether anybody answers there, whatever the answer is."""
+    return await status_of(f"{url}/") != 0

@@ -46,8 +46,9 @@ def test_the_module_is_the_command() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_says_of_itself_what_the_overview_says_of_it(name: str) -> None:
-    command = cli.get_command(click.Context(cli), name)  # type: ignore[attr-defined]  # A group.
+    command = cli.get_command(click.Context(cli), name)
 
+    assert command is not None
     said = (command.help or "").strip().partition("\n")[0]
     assert said.rstrip(".:").startswith(COMMANDS[name][1].rstrip("."))
 

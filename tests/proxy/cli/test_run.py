@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from proxy.cli.main import run
 from tests.doubles.waiting import until
 from tests.proxy.cli.conftest import Finish, Start
 
@@ -173,32 +174,46 @@ async def test_the_summary_comes_after_a_program_that_was_killed(
     assert "spent $0 of $5 in 0 calls" in done.stderr
 
 
+async def test_a_program_that_is_not_there_is_127(
+    finish: Finish, providers: dict[str, str]
+) -> None:
+    done = await finish("run", "--budget", "5 USD", "--", "no-such-program", **providers)
+
+    assert done.status == 127
+    assert done.stderr == "bursar run: there is no program 'no-such-program'"
+
+
 @pytest.mark.parametrize(
-    ("arguments", "status", "said"),
+    ("arguments", "said"),
     [
-        (["--budget", "5 USD", "--", "no-such-program"], 127, "there is no program"),
-        (["--budget", "5 EUR", "--", "true"], 2, "'EUR' is not a unit"),
-        (["--budget", "1 USD", "--window", "aeon", "--", "true"], 2, "'aeon' is not a window"),
-        (["--budget", "1 USD", "--provider", "x", "--", "true"], 2, "'x' is not a provider"),
-        (["--budget", "1 USD"], 2, "Missing argument"),
-        (["--", "true"], 2, "Missing option '--budget'"),
+        (["--budget", "5 EUR", "--", "true"], "'EUR' is not a unit"),
+        (["--budget", "1 USD", "--window", "aeon", "--", "true"], "'aeon' is not a window"),
+        (["--budget", "1 USD", "--provider", "sym", "--", "true"], "did you mean 'sim'?"),
+        (["--budget", "1 USD", "--when-unpriced", "1 calls", "--", "true"], "amount of USD"),
+        (["--budget", "1 USD"], "Missing argument"),
+        (["--", "true"], "Missing option '--budget'"),
     ],
 )
-async def test_wrong_usage_is_said_in_one_line(
-    finish: Finish, providers: dict[str, str], arguments: list[str], status: int, said: str
+@pytest.mark.usefixtures("folder")
+def test_wrong_usage_is_said_in_one_line(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
 ) -> None:
-    done = await finish("run", *arguments, **providers)
+    assert run(["run", *arguments]) == 2
 
-    assert done.status == status
-    assert said in done.stderr
-    assert "\n" not in done.stderr
+    printed = capsys.readouterr()
+    assert said in printed.err
+    assert printed.err.count("\n") == 1
 
 
-async def test_without_any_provider_it_says_how_to_have_one(finish: Finish) -> None:
-    done = await finish("run", "--budget", "1 USD", "--", "true")
+def test_without_any_provider_it_says_how_to_have_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("proxy.cli.run.environment", dict)
 
-    assert done.status == 2
-    assert "set OPENAI_API_KEY" in done.stderr
+    assert run(["run", "--budget", "1 USD", "--", "true"]) == 2
+
+    assert "set OPENAI_API_KEY" in capsys.readouterr().err
 
 
 async def test_the_log_can_be_kept(

@@ -1,0 +1,49 @@
+"""The admin plane as it is wired to a proxy."""
+
+from __future__ import annotations
+
+import structlog
+from pytest_aiohttp import AiohttpClient
+
+from policies.ledger.connection import Connection
+from policies.ledger.redis_ledger import RedisLedger
+from proxy.cli.admin_plane import admin_plane
+from proxy.cli.configuration import Configuration
+from proxy.key_store import KeyStore
+from proxy.policy_watch import Reloaded
+from proxy.telemetry.metrics import Metrics
+from tests.doubles.fake_clock import FakeClock
+
+
+async def test_it_has_the_tokens_and_the_obstacles_of_its_proxy(
+    configuration: Configuration,
+    redis_ledger: RedisLedger,
+    connection: Connection,
+    clock: FakeClock,
+    aiohttp_client: AiohttpClient,
+) -> None:
+    async def reload() -> Reloaded:
+        return Reloaded(version="abc", changes=())
+
+    plane = admin_plane(
+        configuration.settings.model_copy(update={"providers": {}}),
+        ledger=redis_ledger,
+        key_store=KeyStore(connection, redis_ledger.keys, clock),
+        metrics=Metrics(clock),
+        rulebook=lambda: configuration.rulebook,
+        reload=reload,
+        obstacles=lambda: ["calls are not taken now"],
+        log=structlog.wrap_logger(structlog.ReturnLogger()),
+    )
+    client = await aiohttp_client(plane.application)
+
+    headers = {"Authorization": "Bearer letmein"}
+    async with client.post("/admin/v1/policies/reload", headers=headers) as answer:
+        assert (await answer.json())["version"] == "abc"
+    async with client.get("/readyz") as answer:
+        assert (await answer.json())["reasons"] == [
+            "calls are not taken now",
+            "no provider is configured",
+        ]
+    async with client.get("/metrics") as answer:
+        assert "bursar_workers 1.0" in await answer.text()
