@@ -8,6 +8,7 @@ docs/decisions/0003-prices.md.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -72,8 +73,12 @@ class Ceiling(NamedTuple):
 
 
 # From (input, output) tokens on: the dearest input for text, text that may be cached for an hour,
-# media, and media that may be cached so; the dearest output for text and for audio; search; call.
-_Reach = tuple[int, int, tuple[int, int, int, int], tuple[int, int], int, int]
+# media, and media that may be cached so; the dearest output for text and for audio; search; call;
+# and whether audio has a price at all.
+_Reach = tuple[int, int, tuple[int, int, int, int], tuple[int, int], int, int, bool]
+
+#: The version at the end of a tool's name: `code_execution_20250825`, `web_search_preview_2025_03_11`.
+_TOOL_VERSION: Final = re.compile(r"(?:_preview)?(?:_\d{8}|_\d{4}_\d{2}_\d{2})?$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,10 +102,15 @@ class Price:
     credits_per_usd: Mapping[str, int] = field(default_factory=dict)
     #: Without it a call that has output is unpriced: a list of embeddings names no such price.
     output_priced: bool = True
+    #: Fees for images, video or audio that no token count shows, such as `video perSecond`: with any
+    #: of them, a call that may contain media is unpriced.
+    unpriced_media: tuple[str, ...] = ()
     #: Who says so, such as `configuration` or `genai-prices 0.2.3`.
     source: str
     #: Names these very rates and limits: equal versions cost the same.
     version: str = field(init=False)
+    #: Tokens of input from which on the last tier of any table holds.
+    last_tier_from: int = field(init=False, repr=False, compare=False)
     _reach: Mapping[str, tuple[_Reach, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -119,6 +129,9 @@ class Price:
         object.__setattr__(self, "tiers", standard_tiers)
         object.__setattr__(self, "service_tiers", named)
         object.__setattr__(self, "_reach", {"": standard, **reach})
+        every = [tier for tiers in (standard_tiers, *named.values()) for tier in tiers]
+        last_tier_from = max(tier.from_input_tokens for tier in every)
+        object.__setattr__(self, "last_tier_from", last_tier_from)
         object.__setattr__(self, "version", self._hash())
 
     def _hash(self) -> str:
@@ -130,6 +143,7 @@ class Price:
             self.tokens_per_byte_max,
             sorted(self.tool_fees.items()),
             self.output_priced,
+            self.unpriced_media,
         )
         return hashlib.sha256(repr(said).encode()).hexdigest()[:12]
 
@@ -150,6 +164,12 @@ class Price:
             rates = tiers[0].rates
         else:
             rates = _rates_at(tiers, usage.total_input_tokens, output_tokens + audio_tokens)
+        audio_pico = 0
+        if usage.audio_input_tokens or audio_tokens:
+            priced = self._audio_pico(usage, rates)
+            if isinstance(priced, Unpriced):
+                return priced
+            audio_pico = priced
         # Reasoning is a part of the output, whatever a provider says beyond that.
         reasoning_tokens = min(usage.reasoning_tokens, output_tokens)
         nano = usage.web_searches * rates.web_search_nano + rates.call_nano
@@ -158,10 +178,9 @@ class Price:
             + usage.cache_read_tokens * rates.cache_read
             + usage.cache_write_5m_tokens * rates.cache_write_5m
             + usage.cache_write_1h_tokens * rates.cache_write_1h
-            + usage.audio_input_tokens * rates.audio_input
             + (output_tokens - reasoning_tokens) * rates.output
             + reasoning_tokens * rates.reasoning
-            + audio_tokens * rates.audio_output
+            + audio_pico
             + nano * PICO_PER_NANO
         )
         return Money(nano_from_pico(pico))
@@ -193,30 +212,63 @@ class Price:
         service_tier: str | None = None,
         media: bool = False,
         hour_cache: bool = False,
+        audio: bool = False,
     ) -> Ceiling | Unpriced:
         """Return the dearest rate of each part over every tier that so many tokens may reach.
 
         Args:
             media: the input or the output may be something else than text.
             hour_cache: the input may be written to a cache that lives for an hour.
+            audio: the input or the output may be audio, which text's price says nothing about.
         """
         reach = self._reach[""] if service_tier is None else self._reach_for(service_tier)
         if reach is None:
             return _unknown_tier(self.model, service_tier)
         if output_tokens and not self.output_priced:
             return Unpriced(f"the price list names no price for output of {self.model}")
+        if self.unpriced_media and (media or audio):
+            return self._unpriced_media()
+        media = media or audio
         column = 2 * media + hour_cache
-        first = reach[0]
-        dearest_input, dearest_output, search, call = first[2][column], first[3][media], *first[4:]
-        if len(reach) == 1:
-            return Ceiling(dearest_input, dearest_output, search, call)
-        for from_input, from_output, inputs, outputs, search_nano, call_nano in reach[1:]:
+        dearest_input = dearest_output = search = call = 0
+        for from_input, from_output, inputs, outputs, search_nano, call_nano, has_audio in reach:
             if from_input <= input_tokens and from_output <= output_tokens:
+                if audio and not has_audio:
+                    return self._unpriced_audio()
                 dearest_input = max(dearest_input, inputs[column])
                 dearest_output = max(dearest_output, outputs[media])
                 search = max(search, search_nano)
                 call = max(call, call_nano)
         return Ceiling(dearest_input, dearest_output, search, call)
+
+    def tool_fee(self, kind: str) -> int | None:
+        """Return nano-dollars for one call of a tool that the provider runs; None: nobody says.
+
+        A fee holds for every version of a tool unless one of its own is stated. Searches that a
+        `Usage` counts are in its `cost` already, at the rate for searches.
+        """
+        fee = self.tool_fees.get(kind)
+        return self.tool_fees.get(_TOOL_VERSION.sub("", kind)) if fee is None else fee
+
+    def _audio_pico(self, usage: Usage, rates: Rates) -> int | Unpriced:
+        if self.unpriced_media:
+            return self._unpriced_media()
+        pico = 0
+        for tokens, rate in (
+            (usage.audio_input_tokens, rates.audio_input),
+            (usage.audio_output_tokens, rates.audio_output),
+        ):
+            if tokens and rate is None:
+                return self._unpriced_audio()
+            pico += tokens * (rate or 0)
+        return pico
+
+    def _unpriced_audio(self) -> Unpriced:
+        return Unpriced(f"the price list names no price for audio of {self.model}")
+
+    def _unpriced_media(self) -> Unpriced:
+        items = ", ".join(self.unpriced_media)
+        return Unpriced(f"{self.model} has fees for media that tokens do not show: {items}")
 
     def _table(self, service_tier: str) -> Tiers | None:
         word = tier_word(service_tier)
@@ -271,7 +323,7 @@ def _reach_of(tiers: Tiers) -> tuple[_Reach, ...]:
     for tier in tiers:
         rates = tier.rates
         text = max(rates.input, rates.cache_read, rates.cache_write_5m)
-        media = max(text, rates.audio_input, rates.media_input)
+        media = max(text, rates.audio_input or 0, rates.media_input)
         hour = rates.cache_write_1h
         output = max(rates.output, rates.reasoning)
         reach.append(
@@ -279,9 +331,10 @@ def _reach_of(tiers: Tiers) -> tuple[_Reach, ...]:
                 tier.from_input_tokens,
                 tier.from_output_tokens,
                 (text, max(text, hour), media, max(media, hour)),
-                (output, max(output, rates.audio_output)),
+                (output, max(output, rates.audio_output or 0)),
                 rates.web_search_nano,
                 rates.call_nano,
+                rates.audio_input is not None or rates.audio_output is not None,
             )
         )
     return tuple(reach)

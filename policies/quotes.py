@@ -31,6 +31,10 @@ __all__ = [
 # most, 530 tokens for any tools, 700 for an editor, 245 for bash, 735 and 499 for computer use.
 HIDDEN_TOOL_PROMPT_TOKENS: Final = 3_000
 
+# A list may state a window that its own dearer tiers lie beyond: the window of those who do not ask
+# for a larger one (Anthropic's beta header). This is the largest that was ever opened so.
+OPENED_WINDOW_TOKENS: Final = 1_000_000
+
 #: Tools whose calls are billed as another model's tokens: only a fee by configuration bounds them.
 TOOLS_WITHOUT_FEE: Final = ("image_generation", "advisor")
 
@@ -179,7 +183,7 @@ def _tool_calls(demand: Demand, price: Price, tool_rounds_max: int) -> int | Unp
     """Return how many calls of its own tools the provider may make."""
     calls, silent = 0, False
     for tool in demand.server_tools:
-        if tool.kind not in price.tool_fees and tool.kind.startswith(TOOLS_WITHOUT_FEE):
+        if tool.kind.startswith(TOOLS_WITHOUT_FEE) and price.tool_fee(tool.kind) is None:
             return Unpriced(f"what a call of the tool '{tool.kind}' costs is not known")
         if tool.calls_max is None:
             silent = True
@@ -190,7 +194,14 @@ def _tool_calls(demand: Demand, price: Price, tool_rounds_max: int) -> int | Unp
 
 def _input_tokens(demand: Demand, price: Price, tool_calls: int) -> tuple[int, str] | Unpriced:
     """Return the most input that can be billed, over all rounds, and what says so."""
-    window = price.context_window
+    window, caps_bytes = _window(price)
+    if demand.output_limit == 0:
+        # Embeddings come in batches, and the window is each input's. (An input may be a list of
+        # token ids: a digit and a comma each at least, so bytes stay a bound.)
+        caps_bytes = False
+        if demand.hidden_input and not price.output_priced:
+            fields = ", ".join(demand.hidden_input)
+            return Unpriced(f"{fields}: input of unknown size, in a batch of unknown length")
     if window is None:
         if demand.hidden_input:
             fields = ", ".join(demand.hidden_input)
@@ -201,12 +212,20 @@ def _input_tokens(demand: Demand, price: Price, tool_calls: int) -> tuple[int, s
     if demand.declares_tools:
         tokens += HIDDEN_TOOL_PROMPT_TOKENS
     basis = "input by bytes"
-    if window is not None and (demand.hidden_input or tokens > window):
+    if window is not None and (demand.hidden_input or (caps_bytes and tokens > window)):
         tokens, basis = window, "input by context window"
     if window is not None and tool_calls:
         # Each result goes back to the model with everything before it: up to a whole window again.
         return tokens + tool_calls * window, f"{basis}, and {tool_calls} rounds of tools"
     return tokens, basis
+
+
+def _window(price: Price) -> tuple[int | None, bool]:
+    """Return the most input of one round, and whether more than that is refused for sure."""
+    window = price.context_window
+    if window is None or price.last_tier_from < window:
+        return window, True
+    return max(OPENED_WINDOW_TOKENS, price.last_tier_from), False
 
 
 def _output_limit(
@@ -249,15 +268,16 @@ def _most(
         input_tokens=input_tokens,
         output_tokens=output_tokens,
         service_tier=demand.service_tier,
-        media=demand.audio or bool(demand.hidden_input),
+        media=bool(demand.hidden_input),
         hour_cache=demand.cache_write == "1h",
+        audio=demand.audio,
     )
     if isinstance(ceiling, Unpriced):
         return ceiling
     pico = input_tokens * ceiling.input + output_tokens * ceiling.output
     nano = nano_from_pico(pico) + ceiling.call_nano
     if tool_calls:
-        fees = (price.tool_fees.get(tool.kind, 0) for tool in demand.server_tools)
+        fees = (price.tool_fee(tool.kind) or 0 for tool in demand.server_tools)
         nano += tool_calls * max(ceiling.web_search_nano, *fees)
     if nano > EXACT_MAX or output_tokens > EXACT_MAX:
         nano = min(nano, EXACT_MAX)

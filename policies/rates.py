@@ -66,13 +66,15 @@ class Rates:
     cache_read: int
     cache_write_5m: int
     cache_write_1h: int
-    audio_input: int
+    #: None where the list names no such price; then audio has none: it may be ten times text's.
+    audio_input: int | None
     #: The dearest of image and video input. `Usage` counts these as text: only bounds use it.
     media_input: int
     output: int
     #: Of each output token that was reasoning, instead of `output`.
     reasoning: int
-    audio_output: int
+    #: None as for `audio_input`.
+    audio_output: int | None
     #: Nano-dollars for each search that the provider runs.
     web_search_nano: int
     #: Nano-dollars for each call, whatever it consumes.
@@ -97,24 +99,22 @@ class Rates:
         """Return rates with those that a list leaves out filled in; none of them becomes zero.
 
         What is read from a cache or written to one counts as input, a longer cache life as the
-        shorter one, reasoning as output. Audio counts as the dearest text on its side (an hour in
-        a cache aside), a search as `WEB_SEARCH_NANO_USD_UNLISTED`.
+        shorter one, reasoning as output, images and video as text, which is how every vendor that
+        lists none bills them; a search as `WEB_SEARCH_NANO_USD_UNLISTED`. Audio stays unpriced.
         """
         read = input if cache_read is None else cache_read
         write_5m = input if cache_write_5m is None else cache_write_5m
         write_1h = write_5m if cache_write_1h is None else cache_write_1h
-        thought = output if reasoning is None else reasoning
-        dearest_text = max(input, read, write_5m)
         return cls(
             input=input,
             cache_read=read,
             cache_write_5m=write_5m,
             cache_write_1h=write_1h,
-            audio_input=dearest_text if audio_input is None else audio_input,
+            audio_input=audio_input,
             media_input=input if media_input is None else media_input,
             output=output,
-            reasoning=thought,
-            audio_output=max(output, thought) if audio_output is None else audio_output,
+            reasoning=output if reasoning is None else reasoning,
+            audio_output=audio_output,
             web_search_nano=(
                 WEB_SEARCH_NANO_USD_UNLISTED if web_search_nano is None else web_search_nano
             ),
@@ -133,9 +133,9 @@ class Rates:
             cache_read=up(self.cache_read),
             cache_write_5m=up(self.cache_write_5m),
             cache_write_1h=up(self.cache_write_1h),
-            audio_input=up(self.audio_input),
+            audio_input=None if self.audio_input is None else up(self.audio_input),
             media_input=up(self.media_input),
             output=up(self.output),
             reasoning=up(self.reasoning),
-            audio_output=up(self.audio_output),
+            audio_output=None if self.audio_output is None else up(self.audio_output),
         )

@@ -134,39 +134,48 @@ class Rulebook:
         object.__setattr__(self, "_candidates", candidates)
         object.__setattr__(self, "version", self._digest())
 
-    def rules_for(self, caller: Caller, model: str, provider: str) -> Rules | Barred:
-        """Return what applies to a call, or why it may not be made."""
-        key = (caller.key_id, caller.team, caller.user, caller.tags, model, provider)
+    def rules_for(
+        self, caller: Caller, model: str, provider: str, *, spelling: str | None = None
+    ) -> Rules | Barred:
+        """Return what applies to a call, or why it may not be made.
+
+        Args:
+            model: the name by which the model is known to the price list, so that no spelling of
+                it is a way around a budget or into a model that is not allowed.
+            spelling: the caller's own name for the very same model; policies may use that too.
+        """
+        key = (caller.key_id, caller.team, caller.user, caller.tags, model, spelling, provider)
         found = self._cache.get(key)
         if found is None:
-            barred = self._barred(caller, model)
+            names = (model,) if spelling is None else (model, spelling)
+            barred = self._barred(caller, names)
             if barred is not None:
                 return barred
-            found = self._find(caller, model, provider)
+            found = self._find(caller, names, provider)
             if len(model) <= CACHED_MODEL_CHARS_MAX:
                 self._remember(key, found)
         if not found.by_session:
             return found.rules
         return _rules(found.rules.team, found.budgets, caller, model)
 
-    def _barred(self, caller: Caller, model: str) -> Barred | None:
+    def _barred(self, caller: Caller, names: tuple[str, ...]) -> Barred | None:
         team = self.teams.get(caller.team)
         if team is None:
             return UnknownTeam(caller.team)
         if caller.user is not None and not team.has_member(caller.user):
             return NotAMember(team.name, caller.user)
-        if not team.allows(model):
-            return ModelNotAllowed(team.name, model)
+        if not any(team.allows(name) for name in names):
+            return ModelNotAllowed(team.name, names[0])
         return None
 
-    def _find(self, caller: Caller, model: str, provider: str) -> _Found:
+    def _find(self, caller: Caller, names: tuple[str, ...], provider: str) -> _Found:
         budgets = tuple(
             budget
             for budget in self._candidates[caller.team]
-            if budget.scope.matches(caller, model, provider)
+            if any(budget.scope.matches(caller, name, provider) for name in names)
         )
         return _Found(
-            rules=_rules(self.teams[caller.team], budgets, caller, model),
+            rules=_rules(self.teams[caller.team], budgets, caller, names[0]),
             budgets=budgets,
             by_session=any(budget.each == "session" for budget in budgets),
         )

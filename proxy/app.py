@@ -28,6 +28,7 @@ from proxy.gateway.forward import Forwarder
 from proxy.gateway.free import FreeRequests
 from proxy.gateway.http_server import HttpServer
 from proxy.gateway.inference import Stations
+from proxy.gateway.intake import Intake
 from proxy.gateway.leases import Leases
 from proxy.gateway.meter import meter_answer
 from proxy.gateway.owners import ResponseOwners
@@ -41,6 +42,7 @@ from proxy.gateway.write_ahead import Unbooked, WriteAhead
 from proxy.key_store import KeyStore
 from proxy.keys import KeyRing
 from proxy.prices.book import PriceBook
+from proxy.prices.names import same_model
 from proxy.prices.refresh import PriceRefresh
 from proxy.providers.catalog import build_provider
 from proxy.providers.connection import Upstream
@@ -113,10 +115,10 @@ class Application:
         learning = Learning()
         quoter = Quoter(self.prices, learning)
         owners = ResponseOwners(self.commands, self.rulebook.organization)
-        router = Router(self.providers, self._routes())
+        router = Router(self.providers, self._routes(), self.prices, same_model)
         endings = Endings(
             ledger=self.ledger,
-            settler=Settler(self.prices, learning),
+            settler=Settler(self.prices, learning, same_model),
             books=Books(self.ledger, self._write_ahead, self._allowance, self._watch),
             background=Background(upstream=self._upstream, leases=self.leases, tasks=self._calls),
             owners=owners,
@@ -136,6 +138,8 @@ class Application:
             forwarder=forwarder,
             endings=endings,
             leases=self.leases,
+            owners=owners,
+            intake=Intake(),
             ledger=self.ledger,
             clock=self._clock,
             watch=self._watch,

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
-from typing import Protocol
+from typing import Final, Protocol
 
 from redis.asyncio.cluster import ClusterNode, RedisCluster
+from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
-from redis.exceptions import RedisError, ResponseError
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisClusterException, RedisError, ResponseError
 
 from policies.clock import Clock
 from policies.errors import LedgerRefused, LedgerUnavailable, LedgerUntouched
 from policies.ledger.address import Address, Deployment, parse_url
 from policies.ledger.connection import NOT_NOW, Connection, Reply, Spawn
 from policies.ledger.scripts import NAMES, script
+
+# What redis-py asks for itself.
+_INTERNAL: Final = ("CLUSTER", "COMMAND")
 
 
 class Commands(Protocol):
@@ -65,9 +71,16 @@ def deployment(url: str, *, timeout_s: float, spawn: Spawn, clock: Clock) -> Com
 async def _master(found: Deployment, timeout_s: float) -> Address:
     """Ask the sentinels where the master is; they are asked again after every break."""
     first = found.addresses[0]
+    # They are asked one after the other, all within the time that a connection has: one that is gone
+    # or silent must leave some for the others, and is not tried twice.
+    each_s = timeout_s / (len(found.addresses) + 1)
     sentinel = Sentinel(  # type: ignore[no-untyped-call]  # redis-py has no types here.
         [(address.host, address.port) for address in found.addresses],
-        socket_timeout=timeout_s,
+        sentinel_kwargs={
+            "socket_timeout": each_s,
+            "socket_connect_timeout": each_s,
+            "retry": Retry(NoBackoff(), 0),
+        },
     )
     try:
         host, port = await sentinel.discover_master(found.service or "mymaster")
@@ -98,7 +111,14 @@ class Cluster:
             ssl=first.tls,
             socket_timeout=timeout_s,
             socket_connect_timeout=timeout_s,
+            # Replies as our own connection gives them: RESP2, and not made into something else. What
+            # redis-py asks for itself, to know the slots, stays as it wants it.
+            protocol=2,
         )
+        callbacks = self._client.response_callbacks
+        for name in [name for name in callbacks if not name.upper().startswith(_INTERNAL)]:
+            del callbacks[name]
+        self._timeout_s = timeout_s
         self._connected = False
 
     @property
@@ -117,13 +137,18 @@ class Cluster:
     async def execute(self, *command: bytes | str | int) -> Reply:
         """Send one command to the node that has its key."""
         try:
-            reply = await self._client.execute_command(*command)
+            # redis-py looks for the slot's new owner and tries again, however long that takes.
+            async with asyncio.timeout(self._timeout_s):
+                reply = await self._client.execute_command(*command)
         except ResponseError as error:
-            if str(error).startswith(NOT_NOW):
-                raise LedgerUntouched(f"Redis cannot serve now: {error}") from error
-            raise LedgerRefused(str(error)) from error
-        except (RedisError, OSError, TimeoutError) as error:
+            # redis-py takes the code off the message.
+            text = f"{error.status_code} {error}" if error.status_code else str(error)
+            if text.startswith(NOT_NOW):
+                raise LedgerUntouched(f"Redis cannot serve now: {text}") from error
+            raise LedgerRefused(text) from error
+        except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
             self._connected = False
-            raise LedgerUnavailable(f"the Redis Cluster cannot be reached: {error}") from error
+            reason = str(error) or "no answer in time"
+            raise LedgerUnavailable(f"the Redis Cluster cannot be reached: {reason}") from error
         self._connected = True
         return reply

@@ -22,7 +22,7 @@ class Keys:
     script may touch them all, and organisations spread over the shards.
     """
 
-    __slots__ = ("callers", "callers_version", "counters", "deadlines", "journal", "prefix")
+    __slots__ = ("callers", "callers_version", "deadlines", "journal", "prefix")
 
     def __init__(self, organization: str) -> None:
         """Name everything once: a call asks for these names ten times."""
@@ -32,8 +32,6 @@ class Keys:
         self.journal = f"{self.prefix}:journal"
         #: The sorted set of reserved calls by the end of their lease.
         self.deadlines = f"{self.prefix}:deadlines"
-        #: The set of counters that were ever opened and are perhaps still there.
-        self.counters = f"{self.prefix}:counters"
         #: The hash of callers' keys by the digest of their secret.
         self.callers = f"{self.prefix}:keys"
         #: Counts up whenever a caller's key changes.
@@ -51,17 +49,26 @@ class Keys:
         """Return the hash that keeps one counter."""
         return f"{self.prefix}:counter:{name}"
 
+    def subjects(self, name: str) -> str:
+        """Return the set of subjects that a budget has counters for, within the window of a counter."""
+        budget, unit, _, window_id = name.split(":", 3)
+        return f"{self.prefix}:subjects:{budget}:{unit}:{window_id}"
+
 
 @lru_cache(maxsize=4_096)
-def counter_name(budget: str, subject: str, window_id: str) -> str:
-    """Return the identity of a counter: budget, subject and window."""
-    return f"{budget}:{quote(subject, safe='')}:{window_id}"
+def counter_name(budget: str, unit: str, subject: str, window_id: str) -> str:
+    """Return the identity of a counter.
+
+    The unit is a part of it: a budget that counts calls from today on must not take its dollars so
+    far for calls.
+    """
+    return f"{budget}:{quote(unit, safe='')}:{quote(subject, safe='')}:{window_id}"
 
 
-def counter_parts(name: str) -> tuple[str, str, str]:
-    """Return budget, subject and window of a counter's identity."""
-    budget, subject, window_id = name.split(":", 2)
-    return budget, unquote(subject), window_id
+def counter_parts(name: str) -> tuple[str, str, str, str]:
+    """Return budget, unit, subject and window of a counter's identity."""
+    budget, unit, subject, window_id = name.split(":", 3)
+    return budget, unquote(unit), unquote(subject), window_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +90,13 @@ def place(budget: Budget, subject: str, now_ms: int) -> Placement:
     match budget.window:
         case Calendar() | Lifetime() as window:
             span = window.span(now_ms)
-            name = counter_name(budget.name, subject, span.id)
+            name = counter_name(budget.name, budget.unit, subject, span.id)
             return Placement(name, FIXED, span.id, span.start_ms, span.end_ms or 0, 0, 0)
         case Rolling() as window:
-            name = counter_name(budget.name, subject, window.id)
+            name = counter_name(budget.name, budget.unit, subject, window.id)
             return Placement(name, ROLLING, window.id, 0, 0, window.length_ms, window.bucket_ms)
         case FirstUse() as window:
-            name = counter_name(budget.name, subject, window.id)
+            name = counter_name(budget.name, budget.unit, subject, window.id)
             return Placement(name, FIRST_USE, window.id, 0, 0, window.length_ms, 0)
 
 

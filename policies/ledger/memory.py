@@ -295,7 +295,8 @@ class MemoryLedger:
         """Return the subjects for which a budget has a counter in its present window."""
         window_id = place(budget, "", self.now_ms()).window_id
         parts = (counter_parts(name) for name in self._counters)
-        return sorted(s for name, s, window in parts if (name, window) == (budget.name, window_id))
+        wanted = (budget.name, budget.unit, window_id)
+        return sorted(s for name, unit, s, window in parts if (name, unit, window) == wanted)
 
     async def journal_once(
         self, topic: str, name: str, value: str, *, kind: str, data: str

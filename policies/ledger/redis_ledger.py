@@ -13,7 +13,7 @@ from policies.errors import IllegalTransition, LedgerRefused, LedgerUnavailable,
 from policies.journal import Entry
 from policies.ledger.connection import Commands, Reply
 from policies.ledger.interface import Admission, Ask, CallRecord, reservation_amounts
-from policies.ledger.keys import FIXED, Keys, Placement, counter_parts, place
+from policies.ledger.keys import FIXED, Keys, Placement, place
 from policies.ledger.replies import charges_of, decision_of, entry_of, integers, standings_of
 from policies.ledger.scripts import Script, script
 from policies.reservations import DONE, Operation, Reservation, State, sources
@@ -84,8 +84,8 @@ class RedisLedger:
             keys.deadlines,
             keys.journal,
             keys.callers_version,
-            keys.counters,
             *(keys.counter(placement.counter) for placement in places),
+            *(keys.subjects(placement.counter) for placement in places),
         ]
 
     def _reserve_arguments(
@@ -256,10 +256,9 @@ class RedisLedger:
 
     async def subjects(self, budget: Budget) -> list[str]:
         """Return the subjects for which a budget has a counter in its present window."""
-        window_id = place(budget, "", self.now_ms()).window_id
-        names = await self._commands.execute("SMEMBERS", self._keys.counters)
-        parts = (counter_parts(name.decode()) for name in names)
-        return sorted(s for name, s, window in parts if (name, window) == (budget.name, window_id))
+        counter = place(budget, "", self.now_ms()).counter
+        found = await self._commands.execute("SMEMBERS", self._keys.subjects(counter))
+        return sorted(subject.decode() for subject in found)
 
     async def journal_once(
         self, topic: str, name: str, value: str, *, kind: str, data: str

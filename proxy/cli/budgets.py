@@ -21,7 +21,7 @@ from proxy.cli.output import console, note, show_json, table
 from proxy.cli.times import span, until
 from proxy.standing_rows import standing_row
 
-BAR_CHARACTERS: Final = 16
+BAR_CHARACTERS: Final = 12
 #: From these shares of a limit on, in percent, the bar is yellow, and red.
 _WARNS_AT, _SHORT_AT = 80, 100
 _CENT: Final = Decimal("0.01")
@@ -49,7 +49,7 @@ def command(*, config: Path | None, as_json: bool) -> None:
     if not budgets:
         note("There is no budget yet: add one to the policies")
         return
-    headings = ("budget", "for", "", ">spent", ">reserved", ">limit", ">remaining", "resets")
+    headings = ("budget", "for", "", ">spent", ">reserved", ">remaining", ">limit", "resets")
     rows = []
     for budget in budgets:
         own = [_row(each, now_ms) for each in found if each.budget == budget.name]
@@ -66,16 +66,16 @@ def _row(standing: Standing, now_ms: int) -> tuple[Text | str, ...]:
         _bar(standing),
         amount_cell(unit, standing.spent),
         amount_cell(unit, standing.reserved) if standing.reserved else "",
-        amount_cell(unit, standing.limit),
         amount_cell(unit, standing.remaining, rounding=ROUND_FLOOR),
+        limit_cell(unit, standing.limit),
         _reset(standing, now_ms),
     )
 
 
 def _empty_row(budget: Budget) -> tuple[Text | str, ...]:
     each = (budget.each or "").removeprefix("tag:")
-    limit = amount_cell(budget.unit, budget.limit)
-    return (budget.name, Text(f"no {each} yet", style="dim"), "", "", "", limit, "", "")
+    limit = limit_cell(budget.unit, budget.limit)
+    return (budget.name, Text(f"no {each} yet", style="dim"), "", "", "", "", limit, "")
 
 
 def _reset(standing: Standing, now_ms: int) -> str:
@@ -102,9 +102,17 @@ def _bar(standing: Standing) -> Text:
 
 
 def amount_cell(unit: str, amount: int, *, rounding: str = ROUND_CEILING) -> str:
-    """Return an amount for a column of a table: money to the cent, and further where it is small."""
+    """Return an amount for a column of a table: money to the cent, and further where it is small.
+
+    What it is an amount of, the limit says in the same row.
+    """
     if not is_nano(unit):
-        return f"{amount:,} {unit}"
+        return f"{amount:,}"
     places = _CENT if amount >= NANO_PER_UNIT or not amount else _SMALLEST
     text = f"{(Decimal(amount) / NANO_PER_UNIT).quantize(places, rounding):,}"
-    return f"${text}" if unit == USD else f"{text} {unit}"
+    return f"${text}" if unit == USD else text
+
+
+def limit_cell(unit: str, limit: int) -> str:
+    """Return a limit with its unit."""
+    return amount_cell(unit, limit) if unit == USD else f"{amount_cell(unit, limit)} {unit}"

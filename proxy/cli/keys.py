@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 import click
+from rich.text import Text
 
 from policies.windows import parse_duration_ms
 from proxy.admin.keys import check_owner, created_key, key_row
@@ -118,7 +119,7 @@ def list_keys(*, config: Path | None, as_json: bool) -> None:
     shown = [
         (
             row.id,
-            f"[{colours[row.state]}]{row.state}[/]",
+            Text(row.state, style=colours[row.state]),
             row.team,
             row.user or "",
             row.name or "",

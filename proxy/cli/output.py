@@ -12,6 +12,7 @@ import click
 from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 # In a pipe nobody sees the edge of a terminal: lines are not folded.
 PIPE_COLUMNS: Final = 250
@@ -34,14 +35,15 @@ def console() -> Console:
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[RenderableType]]) -> Table:
     """Return rows below headings; a heading that begins with `>` is for numbers."""
-    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     for column in columns:
         numbers = column.startswith(">")
         shown.add_column(
             column.removeprefix(">"), justify="right" if numbers else "left", no_wrap=numbers
         )
     for row in rows:
-        shown.add_row(*row)
+        # Names are people's own: brackets in them are no markup.
+        shown.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
     return shown
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import secrets
+import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ from structlog.typing import FilteringBoundLogger
 from policies.budgets import Budget, Scope
 from policies.clock import SystemClock
 from policies.decisions import Standing
+from policies.errors import LedgerUnavailable
 from policies.ledger.interface import Ask
 from policies.rulebook import Rulebook, Team
 from policies.texts import suggestion
@@ -37,6 +39,7 @@ from proxy.cli.tally import Tally
 from proxy.embedded_redis import EmbeddedRedis, socket_path
 from proxy.settings import RouteSettings, Settings, environment, load_settings
 from proxy.standing_rows import standing_row
+from proxy.tasks import Tasks
 from proxy.telemetry.logs import make_log, take_over_logging
 from proxy.telemetry.metrics import Metrics
 
@@ -48,6 +51,7 @@ REDIS_GONE_S: Final = 5.0
 POLL_S: Final = 0.01
 #: Whoever waits longer for the last calls than this wants to know why.
 PATIENCE_S: Final = 1.0
+WAITING: Final = "bursar run: waiting for the last calls to be settled (Ctrl-C leaves them)"
 
 
 class Limit(click.ParamType[tuple[str, int]]):
@@ -97,7 +101,8 @@ class Outcome:
     """How it went."""
 
     status: int
-    standing: Standing
+    #: None: the ledger did not answer any more.
+    standing: Standing | None
     tally: Tally
 
 
@@ -254,10 +259,19 @@ async def _run(
         status = await run_program(plan.program, environ)
     finally:
         await _stop(application)
-    async with open_ledger(ledger_url, settings, plan.organization) as access:
-        ask = Ask(budget=plan.budget, subject="", held=0, bound=0)
-        (standing,) = await access.ledger.standings([ask])
+    standing = await _standing(plan, settings, ledger_url)
     return Outcome(status=status, standing=standing, tally=tally)
+
+
+async def _standing(plan: Plan, settings: Settings, ledger_url: str) -> Standing | None:
+    """Return how the budget stands; the program's status counts even if nobody can tell."""
+    ask = Ask(budget=plan.budget, subject="", held=0, bound=0)
+    try:
+        async with open_ledger(ledger_url, settings, plan.organization) as access:
+            (standing,) = await access.ledger.standings([ask])
+    except LedgerUnavailable:
+        return None
+    return standing
 
 
 def _rulebook(plan: Plan) -> Rulebook:
@@ -267,36 +281,54 @@ def _rulebook(plan: Plan) -> Rulebook:
 
 
 async def _stop(application: Application) -> None:
-    """Let the last calls end; say so when that takes its time."""
-    loop = asyncio.get_running_loop()
-    said = loop.call_later(PATIENCE_S, note, "bursar run: waiting for the last calls to be settled")
-    await application.stop()
+    """Let the last calls end; say so when that takes its time, and leave them when asked to."""
+    loop, tasks, impatient = asyncio.get_running_loop(), Tasks(), asyncio.Event()
+    said = loop.call_later(PATIENCE_S, note, WAITING)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, impatient.set)
+    ends = [tasks.run(application.stop()), tasks.run(impatient.wait())]
+    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     said.cancel()
+    if ends[0].done():
+        await ends[0]
+    await tasks.close()
 
 
 # What is said at the end…
 
 
 def _summary(outcome: Outcome) -> str:
-    standing, tally = outcome.standing, outcome.tally
-    spent = amount_text(standing.unit, standing.spent)
-    limit = amount_text(standing.unit, standing.limit)
-    left = amount_text(standing.unit, standing.remaining)
+    tally = outcome.tally
     calls = f"{tally.admissions} call{'' if tally.admissions == 1 else 's'}"
-    said = f"bursar run: spent {spent} of {limit} in {calls}, {tally.refusals} refused; {left} left"
-    if standing.reserved:
-        said += f", {amount_text(standing.unit, standing.reserved)} still reserved"
+    said = f"bursar run: {_spent(outcome.standing)} in {calls}, {tally.refusals} refused"
+    if outcome.standing is not None:
+        said += f"; {_left(outcome.standing)}"
     others = ", ".join(f"{count} {reason}" for reason, count in tally.others.items())
     return f"{said} (and failed: {others})" if others else said
 
 
+def _spent(standing: Standing | None) -> str:
+    if standing is None:
+        return "the ledger does not answer, so what was spent is not known,"
+    spent = amount_text(standing.unit, standing.spent)
+    return f"spent {spent} of {amount_text(standing.unit, standing.limit)}"
+
+
+def _left(standing: Standing) -> str:
+    left = f"{amount_text(standing.unit, standing.remaining)} left"
+    if not standing.reserved:
+        return left
+    return f"{left}, {amount_text(standing.unit, standing.reserved)} still reserved"
+
+
 def _summary_json(outcome: Outcome) -> str:
+    standing = outcome.standing
     return json.dumps(
         {
             "status": outcome.status,
             "calls": outcome.tally.admissions,
             "refused": outcome.tally.refusals,
             "failed": dict(outcome.tally.others),
-            "budget": standing_row(outcome.standing),
+            "budget": standing_row(standing) if standing is not None else None,
         }
     )

@@ -9,12 +9,15 @@ import msgspec
 
 from policies.demand import Demand, ToolDemand
 from proxy.dialects import json_text, openai_errors
+from proxy.dialects.add_ons import add_ons
 from proxy.dialects.answer import Answer
 from proxy.dialects.counts import ABSENT, decoded, is_absent, name_of
+from proxy.dialects.hidden_input import hidden_input
 from proxy.dialects.interface import ErrorKind, Meter, ParsedRequest
-from proxy.dialects.json_text import Choices, Limit
+from proxy.dialects.json_text import Budget, Choices, Limit
 from proxy.dialects.metering import BodyMeter, EventMeter, is_event_stream
 from proxy.dialects.openai_usage import chat_lines
+from proxy.dialects.other_models import other_models
 from proxy.dialects.usage_stripping import without_usage
 
 DONE: Final = b"data: [DONE]\n\n"
@@ -22,45 +25,32 @@ DONE: Final = b"data: [DONE]\n\n"
 # Where both are given the larger one bounds: some servers read only one of them, and Venice ignores
 # `max_tokens` beside the other.
 _LIMITS: Final = ("max_completion_tokens", "max_tokens")
-_SINGULAR: Final = json_text.names_pattern(
-    {
-        *_LIMITS,
-        "audio",
-        "best_of",
-        "include_usage",
-        "messages",
-        "modalities",
-        "model",
-        "models",
-        "n",
-        "plugins",
-        "prediction",
-        "service_tier",
-        "stream",
-        "stream_options",
-        "tools",
-        "usage",
-        "venice_parameters",
-        "web_search_options",
-    }
-)
 # Tokens that the body's bytes do not show: pictures, files and sound, by address, id or in base64.
 _HIDDEN: Final = json_text.names_pattern(
     {
+        "attachments",
         "audio",
+        "audio_url",
+        "cachedContent",
+        "cached_content",
         "document",
         "file",
         "file_data",
         "file_id",
+        "file_ids",
         "image",
         "image_url",
+        "images",
         "input_audio",
         "input_file",
         "input_image",
+        "input_video",
+        "vector_store_ids",
+        "video",
         "video_url",
     }
 )
-_AUDIO: Final = frozenset({"audio", "input_audio"})
+_AUDIO: Final = frozenset({"audio", "audio_url", "input_audio"})
 #: Tools that the client runs; whatever else is declared, the provider runs and bills.
 _CLIENT_TOOLS: Final = frozenset({None, "function", "custom"})
 
@@ -77,14 +67,9 @@ class _Tool(msgspec.Struct):
     type: str | None = None
 
 
-class _Plugin(msgspec.Struct):
-    id: str | None = None
-
-
-class _VeniceParameters(msgspec.Struct):
-    enable_web_search: str | bool | None = None
-    enable_web_scraping: bool | None = None
-    enable_x_search: bool | None = None
+class _Reasoning(msgspec.Struct):
+    max_tokens: Budget = None
+    budget_tokens: Budget = None
 
 
 class _Request(msgspec.Struct):
@@ -101,16 +86,20 @@ class _Request(msgspec.Struct):
     modalities: list[str] | None = None
     audio: msgspec.Raw = ABSENT
     web_search_options: msgspec.Raw = ABSENT
-    venice_parameters: _VeniceParameters | None = None
-    plugins: list[_Plugin] | None = None
+    venice_parameters: msgspec.Raw = ABSENT
+    plugins: msgspec.Raw = ABSENT
+    reasoning: _Reasoning | None = None
+    thinking: _Reasoning | None = None
+    thinking_budget: Budget = None
+    cached_content: msgspec.Raw = ABSENT
+    extra_body: msgspec.Raw = ABSENT
+    google: msgspec.Raw = ABSENT
+    prompt_cache_options: json_text.CacheOptions | None = None
+    prompt_cache_retention: str | None = None
     tools: list[_Tool] | None = None
     functions: msgspec.Raw = ABSENT
     service_tier: str | None = None
-    models: msgspec.Raw = ABSENT
     user: Any = None
-
-
-_REQUEST: Final = msgspec.json.Decoder(_Request)
 
 
 class ChatCompletions:
@@ -121,20 +110,22 @@ class ChatCompletions:
     def parse(self, body: bytes, *, path_model: str | None, path_streams: bool) -> ParsedRequest:
         """Read a request body."""
         body = json_text.plain(body)
-        request = json_text.decode(_REQUEST, body, _SINGULAR)
+        request, members = json_text.decode(_Request, body)
         model = json_text.model_name(path_model, request.model)
+        added = add_ons(model, members)
         streams = bool(request.stream) or path_streams
         asked_usage = request.usage is not None and bool(request.usage.include)
         options = request.stream_options
         return ParsedRequest(
             model=model,
             stream=streams,
-            demand=_demand(request, body, model),
+            demand=_demand(request, body, model, added.tools),
             usage_requested=asked_usage or (options is not None and bool(options.include_usage)),
             # `usage.include` beside `stream_options.include_usage` is an error (providers.md, 22).
             can_request_usage=streams and not asked_usage,
             user=request.user if isinstance(request.user, str) else None,
-            notes=() if is_absent(request.models) else ("models",),
+            other_models=other_models(members),
+            unpriced=added.unpriced,
         )
 
     def meter(self, *, streamed: bool, content_type: str, strip_usage: bool) -> Meter:
@@ -174,23 +165,29 @@ class ChatCompletions:
         return b"data: " + openai_errors.error_body(kind, message) + b"\n\n" + DONE
 
 
-def _demand(request: _Request, body: bytes, model: str) -> Demand:
+def _demand(
+    request: _Request, body: bytes, model: str, added: tuple[ToolDemand, ...]
+) -> Demand:
     limits = [
         limit for limit in (request.max_completion_tokens, request.max_tokens) if limit is not None
     ]
-    hidden = json_text.found(_HIDDEN, request.messages)
+    hidden = hidden_input(_HIDDEN, "messages", request.messages)
+    hidden += () if is_absent(request.cached_content) else ("cached_content",)
+    hidden += json_text.found(_HIDDEN, request.extra_body, request.google)
     # Rejected predictions are billed as output, and OpenAI does not say that the limit covers them.
-    prediction = 0 if is_absent(request.prediction) else len(bytes(request.prediction))
+    prediction = 0 if is_absent(request.prediction) else len(memoryview(request.prediction))
     return Demand(
         model=model,
         body_bytes=len(body),
         output_limit=max(limits, default=None),
-        output_beside_limit=prediction,
+        output_beside_limit=prediction + _thinking(request),
         choices=max(request.n or 1, request.best_of or 1),
         hidden_input=hidden,
-        server_tools=_server_tools(request, model),
+        server_tools=(*_server_tools(request), *added),
         declares_tools=bool(request.tools) or not is_absent(request.functions),
-        cache_write="1h" if json_text.caches_for_an_hour(body) else "default",
+        cache_write=json_text.cache_write(
+            body, request.prompt_cache_options, request.prompt_cache_retention
+        ),
         service_tier=request.service_tier,
         audio=not _AUDIO.isdisjoint(hidden)
         or not is_absent(request.audio)
@@ -198,31 +195,19 @@ def _demand(request: _Request, body: bytes, model: str) -> Demand:
     )
 
 
-def _server_tools(request: _Request, model: str) -> tuple[ToolDemand, ...]:
-    tools = [
+def _thinking(request: _Request) -> int:
+    """Return the thinking that is asked for by its own number; no gateway says where it counts."""
+    asked = [request.thinking_budget]
+    for given in (request.reasoning, request.thinking):
+        asked += [given.max_tokens, given.budget_tokens] if given else []
+    return max(0, *(tokens or 0 for tokens in asked))
+
+
+def _server_tools(request: _Request) -> tuple[ToolDemand, ...]:
+    return tuple(
         ToolDemand(kind=tool.type)
         for tool in request.tools or ()
         if tool.type is not None and tool.type not in _CLIENT_TOOLS
-    ]
-    tools += [ToolDemand(kind=plugin.id) for plugin in request.plugins or () if plugin.id]
-    if not is_absent(request.web_search_options):
-        tools.append(ToolDemand(kind="web_search"))
-    venice = request.venice_parameters or _VeniceParameters()
-    if venice.enable_web_search not in {None, False, "off"} or _searches_by_name(model):
-        # Venice searches once in front of the model and bills the request (providers.md, 2.1).
-        tools.append(ToolDemand(kind="web_search", calls_max=1))
-    if venice.enable_web_scraping:
-        tools.append(ToolDemand(kind="web_scraping"))
-    if venice.enable_x_search:
-        tools.append(ToolDemand(kind="x_search"))
-    return tuple(tools)
-
-
-def _searches_by_name(model: str) -> bool:
-    """Say whether a model's name switches searching on, as OpenRouter's and Venice's can."""
-    suffix = model.partition(":")[2]
-    return suffix == "online" or (
-        "enable_web_search=" in suffix and "enable_web_search=off" not in suffix
     )
 
 

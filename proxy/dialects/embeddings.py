@@ -8,15 +8,17 @@ import msgspec
 
 from policies.demand import Demand
 from proxy.dialects import json_text, openai_errors
+from proxy.dialects.add_ons import add_ons
 from proxy.dialects.answer import Answer
 from proxy.dialects.counts import ABSENT, decoded, is_absent
+from proxy.dialects.hidden_input import hidden_input
 from proxy.dialects.interface import ErrorKind, Meter, ParsedRequest
 from proxy.dialects.metering import BodyMeter
 from proxy.dialects.openai_usage import chat_lines
+from proxy.dialects.other_models import other_models
 
-_SINGULAR: Final = json_text.names_pattern({"input", "model", "service_tier"})
 # Some servers embed pictures as well.
-_HIDDEN: Final = json_text.names_pattern({"image", "image_url", "input_audio", "video_url"})
+_HIDDEN: Final = json_text.names_pattern({"audio", "image", "image_url", "input_audio", "video", "video_url"})
 
 
 class _Request(msgspec.Struct):
@@ -35,7 +37,6 @@ class _Document(msgspec.Struct):
     error: msgspec.Raw = ABSENT
 
 
-_REQUEST: Final = msgspec.json.Decoder(_Request)
 _DOCUMENT: Final = msgspec.json.Decoder(_Document)
 
 
@@ -47,9 +48,10 @@ class Embeddings:
     def parse(self, body: bytes, *, path_model: str | None, path_streams: bool) -> ParsedRequest:
         """Read a request body."""
         body = json_text.plain(body)
-        request = json_text.decode(_REQUEST, body, _SINGULAR)
+        request, members = json_text.decode(_Request, body)
         model = json_text.model_name(path_model, request.model)
-        hidden = json_text.found(_HIDDEN, request.input, request.messages)
+        hidden = hidden_input(_HIDDEN, "input", request.input, request.messages)
+        added = add_ons(model, members)
         return ParsedRequest(
             model=model,
             stream=False,
@@ -58,10 +60,13 @@ class Embeddings:
                 body_bytes=len(body),
                 output_limit=0,
                 hidden_input=hidden,
+                server_tools=added.tools,
                 service_tier=request.service_tier,
                 audio="input_audio" in hidden,
             ),
             user=request.user if isinstance(request.user, str) else None,
+            other_models=other_models(members),
+            unpriced=added.unpriced,
         )
 
     def meter(self, *, streamed: bool, content_type: str, strip_usage: bool) -> Meter:

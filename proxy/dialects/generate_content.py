@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Final
+from dataclasses import replace
+from typing import Any, Final
 
 import msgspec
 
 from policies.demand import Demand, ToolDemand
 from proxy.dialects import json_text
+from proxy.dialects.add_ons import add_ons
 from proxy.dialects.answer import Answer
 from proxy.dialects.counts import ABSENT, decoded, is_absent, name_of
 from proxy.dialects.gemini_usage import METADATA, Metadata
+from proxy.dialects.hidden_input import hidden_input
 from proxy.dialects.interface import ErrorKind, MalformedRequest, Meter, ParsedRequest
-from proxy.dialects.json_text import Choices, Limit
+from proxy.dialects.json_text import Budget, Choices, Limit
 from proxy.dialects.metering import ArrayMeter, BodyMeter, EventMeter, is_event_stream
+from proxy.dialects.other_models import other_models
 
 # Every field may be written in camelCase or in snake_case.
 _FIELDS: Final = {
@@ -28,9 +32,9 @@ _FIELDS: Final = {
     "system_instruction": "systemInstruction",
     "thinking_budget": "thinkingBudget",
     "thinking_config": "thinkingConfig",
+    "thinking_level": "thinkingLevel",
     "tools": "tools",
 }
-_SINGULAR: Final = json_text.names_pattern({*_FIELDS, *_FIELDS.values()})
 # Tokens that the body's bytes do not show: media in base64, files by address.
 _HIDDEN: Final = json_text.names_pattern({"fileData", "file_data", "inlineData", "inline_data"})
 # A media type: an unescaped quote begins it, and its slash may be escaped.
@@ -41,13 +45,12 @@ _CAPITAL: Final = re.compile(r"(?<=[a-z0-9])([A-Z])")
 # Spaces and all: a body may be pretty-printed.
 _FINISHES: Final = re.compile(rb'"(?:finishReason|blockReason)"\s*+:\s*+"')
 
-# -1 leaves the budget to the model.
-_Budget = Annotated[int, msgspec.Meta(ge=-1, le=json_text.TOKENS_MAX)] | None
-
 
 class _ThinkingConfig(msgspec.Struct, rename="camel"):
-    thinking_budget: _Budget = None
-    snake_thinking_budget: _Budget = msgspec.field(name="thinking_budget", default=None)
+    thinking_budget: Budget = None
+    snake_thinking_budget: Budget = msgspec.field(name="thinking_budget", default=None)
+    thinking_level: Any = None
+    snake_thinking_level: Any = msgspec.field(name="thinking_level", default=None)
 
 
 class _GenerationConfig(msgspec.Struct, rename="camel"):
@@ -74,13 +77,12 @@ class _Request(msgspec.Struct, rename="camel"):
         name="generation_config", default=None
     )
     tools: list[dict[str, msgspec.Raw]] | None = None
+    venice_parameters: msgspec.Raw = msgspec.field(name="venice_parameters", default=ABSENT)
+    plugins: msgspec.Raw = ABSENT
     cached_content: str | None = None
     snake_cached_content: str | None = msgspec.field(name="cached_content", default=None)
     service_tier: str | None = None
     snake_service_tier: str | None = msgspec.field(name="service_tier", default=None)
-
-
-_REQUEST: Final = msgspec.json.Decoder(_Request)
 
 
 class GenerateContent:
@@ -91,7 +93,7 @@ class GenerateContent:
     def parse(self, body: bytes, *, path_model: str | None, path_streams: bool) -> ParsedRequest:
         """Read a request body; the model and whether the answer is a stream stand in the path."""
         body = json_text.plain(body)
-        request = json_text.decode(_REQUEST, body, _SINGULAR)
+        request, members = json_text.decode(_Request, body)
         if path_model is None:
             raise MalformedRequest(
                 "The path names no model. Set project and location, or an API key, in the client, "
@@ -102,13 +104,19 @@ class GenerateContent:
         config = _either(request, "generation_config") or _GenerationConfig()
         thinking = _either(config, "thinking_config") or _ThinkingConfig()
         budget = _either(thinking, "thinking_budget")
+        # A level asks for thinking whatever the budget says.
+        limited = budget is not None and budget >= 0 and not _either(thinking, "thinking_level")
+        added = add_ons(model, members)
+        demand = _demand(request, config, budget, body, model)
         return ParsedRequest(
             model=model,
             stream=path_streams,
-            demand=_demand(request, config, budget, body, model),
+            demand=replace(demand, server_tools=(*demand.server_tools, *added.tools)),
             # Google has not said whether the output limit covers thoughts (protocols.md, B). A
             # stated budget is added to it; one that the model chooses has no number to add.
-            notes=("thinkingBudget",) if budget is None or budget < 0 else (),
+            notes=() if limited else ("thinkingBudget",),
+            other_models=other_models(members),
+            unpriced=added.unpriced,
         )
 
     def meter(self, *, streamed: bool, content_type: str, strip_usage: bool) -> Meter:
@@ -122,11 +130,11 @@ class GenerateContent:
     def with_output_limit(self, body: bytes, tokens: int) -> bytes:
         """Return the body with its output limit lowered, or with one set."""
         members = json_text.members(body)
-        place = "generation_config" if "generation_config" in members else "generationConfig"
-        config = json_text.members(members.get(place, ABSENT))
-        names = ("maxOutputTokens", "max_output_tokens")
-        config = json_text.lowered(config, names, names[0], tokens)
-        members[place] = msgspec.Raw(json_text.written(config))
+        place, config = _in_force(members, "generationConfig", "generation_config")
+        limits = json_text.members(config)
+        name, _ = _in_force(limits, "maxOutputTokens", "max_output_tokens")
+        limits = json_text.lowered(limits, (name,), name, tokens)
+        members[place] = msgspec.Raw(json_text.written(limits))
         return json_text.written(members)
 
     def with_usage_requested(self, body: bytes) -> bytes:
@@ -214,12 +222,22 @@ def _either(holder: msgspec.Struct, name: str) -> Any:  # noqa: ANN401 - The fie
     return snake if camel is None else camel
 
 
+def _in_force(members: json_text.Members, camel: str, snake: str) -> tuple[str, msgspec.Raw]:
+    """Return the spelling that says something, and what it says; take the other one out.
+
+    A null beside it could count for more with a server that reads the other spelling first.
+    """
+    given, other = (camel, snake) if is_absent(members.get(snake, ABSENT)) else (snake, camel)
+    members.pop(other, None)
+    return given, members.get(given, ABSENT)
+
+
 def _demand(
     request: _Request, config: _GenerationConfig, budget: int | None, body: bytes, model: str
 ) -> Demand:
     # A system instruction may hold media as well.
     parts = (request.contents, request.system_instruction, request.snake_system_instruction)
-    hidden = json_text.found(_HIDDEN, *parts)
+    hidden = hidden_input(_HIDDEN, "contents", *parts)
     cached = _either(request, "cached_content")
     modalities = _either(config, "response_modalities") or ()
     tools = [_snake(kind) for tool in request.tools or () for kind in tool]
@@ -233,7 +251,9 @@ def _demand(
         server_tools=tuple(ToolDemand(kind=kind) for kind in tools if kind not in _CLIENT_TOOLS),
         declares_tools=bool(tools),
         service_tier=_either(request, "service_tier"),
-        audio=any(map(_AUDIO.search, parts)) or "AUDIO" in map(str.upper, modalities),
+        # What is too crowded to be looked through is priced as if it were media anyway.
+        audio=(hidden != ("contents",) and any(map(_AUDIO.search, parts)))
+        or "AUDIO" in map(str.upper, modalities),
     )
 
 
@@ -347,6 +367,4 @@ class GeneratedAnswer(Answer):
         self._metadata = self._metadata.then(metadata)
         self.service_tier = name_of(self._metadata.traffic_type)
         self.note_usage(self._metadata.lines(self._web_searches))
-        self._usage_at_end = self.finish is not None
-        # Without a number of output one more chunk may come that carries it.
-        self.terminal = self.terminal or (self._usage_at_end and self._metadata.counts_output)
+        self._usage_at_end = self.finish is not None and not self._unfinished

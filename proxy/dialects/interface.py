@@ -73,6 +73,10 @@ class ParsedRequest:
     #: Names of fields that loosen the bound in a way `Demand` has no place for: `thinkingBudget`
     #: means that thinking has no stated limit, where it may lie outside of the output limit.
     notes: tuple[str, ...] = ()
+    #: Names of fields by which another model than `model` may answer or be billed.
+    other_models: tuple[str, ...] = ()
+    #: Why no price can bound this request; None: one can.
+    unpriced: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,9 +93,13 @@ class Reading:
     finish: str | None = None
     #: The message of an error inside the answer.
     error: str | None = None
+    #: The code or type inside of that error, as text.
+    error_code: str | None = None
     #: Something passed that the provider may bill as output.
     produced_output: bool = False
     cost: ReportedCost | None = None
+    #: Billable calls of tools that the provider ran, besides searches, by kind.
+    tool_calls: tuple[tuple[str, int], ...] = ()
     #: Responses only: queued, in_progress, completed, incomplete, failed, cancelled.
     status: str | None = None
 

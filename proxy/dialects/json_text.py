@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from typing import Annotated, Final, TypeVar
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar, cast, get_args
 
 import msgspec
 
+from proxy.dialects.counts import ABSENT, is_absent
 from proxy.dialects.interface import MalformedRequest
 
 T = TypeVar("T")
@@ -22,16 +23,22 @@ MODEL_CHARS_MAX: Final = 256
 
 # Undoing a disguise takes 0.1 s per MiB of it. No client is known that needs it at all.
 DISGUISED_BYTES_MAX: Final = 256 * 1024
-# `generationConfig.thinkingConfig` lies two levels below the outermost object; no deciding field
-# lies deeper.
-_LEVELS_MAX: Final = 3
+# The longest documents of an API name some sixty fields. Each one costs the event loop time.
+MEMBERS_MAX: Final = 1_000
+# Everything that decides and is not the conversation itself: the longest is `tools`, and a MiB of
+# tools would fill the context window of most models. Decoding a MiB takes up to 40 ms.
+SETTING_BYTES_MAX: Final = 1024 * 1024
 
+#: An object's members, their values as they stand in the text.
+Members = dict[str, msgspec.Raw]
 #: An output limit; null is as good as none.
 Limit = Annotated[int, msgspec.Meta(ge=1, le=TOKENS_MAX)] | None
+#: A thinking budget; some give -1 to leave it to the model.
+Budget = Annotated[int, msgspec.Meta(ge=-1, le=TOKENS_MAX)] | None
 #: How many answers are asked for.
 Choices = Annotated[int, msgspec.Meta(ge=1, le=CHOICES_MAX)] | None
 
-_HOUR: Final = re.compile(rb'"ttl"\s*:\s*"1h"')
+_HOUR: Final = re.compile(rb'"ttl"\s*+:\s*+"1h"')
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # `\u0061` and its like: an ASCII letter, digit or underscore in disguise, if the backslash is not
 # itself escaped. The first pattern is quick, the second one is right.
@@ -99,18 +106,32 @@ def found(pattern: re.Pattern[bytes], *texts: bytes | msgspec.Raw) -> tuple[str,
     return tuple(sorted(name.strip(b'"').decode() for name in names))
 
 
-def caches_for_an_hour(text: bytes) -> bool:
-    """Say whether any cache mark asks for the longer life, which costs more to write."""
-    return _HOUR.search(text) is not None
+class CacheOptions(msgspec.Struct):
+    """How OpenAI is to keep a prompt."""
+
+    ttl: str | None = None
 
 
-def decode(decoder: msgspec.json.Decoder[T], text: bytes, singular: re.Pattern[bytes]) -> T:
-    """Decode a request body.
+def cache_write(
+    text: bytes, options: CacheOptions | None = None, retention: str | None = None
+) -> Literal["default", "1h"]:
+    """Return the longest life that any cache mark asks for; the longer one costs more to write."""
+    asked = options.ttl if options else None
+    long = asked not in {None, "30m"} or retention not in {None, "in_memory", "in-memory"}
+    return "1h" if long or _HOUR.search(text) else "default"
+
+
+def decode(kind: type[T], text: bytes) -> tuple[T, Members]:
+    """Decode a request body in one pass over it, however long its messages are.
 
     Args:
-        decoder: of a Struct that leaves messages raw.
+        kind: a Struct; what it declares as `Raw` stays as it is, and each of its fields may be
+            given only once, because it decides the cost. Of a field that is a Struct itself the
+            same is true.
         text: the plain text of the decompressed body.
-        singular: the names that may stand in one object only once, because they decide the cost.
+
+    Returns:
+        The request, and every member of the body by its name, nulls left out.
 
     Raises:
         MalformedRequest: with what is wrong and where.
@@ -118,8 +139,12 @@ def decode(decoder: msgspec.json.Decoder[T], text: bytes, singular: re.Pattern[b
     try:
         if not text.isascii():
             text.decode()
-        request = decoder.decode(text)
-        _refuse_repetition(text, singular)
+        members = _members_once(kind, text)
+        raw = {name: field.name for name, field in _fields(kind).items() if field.raw}
+        settings = {name: value for name, value in members.items() if name not in raw}
+        request = _decoder(kind).decode(written(_settings(kind, settings)))
+        for name in raw.keys() & members.keys():
+            setattr(request, raw[name], members[name])
     except UnicodeDecodeError as error:
         raise MalformedRequest(
             f"The body is not valid UTF-8 at byte {error.start}. Send JSON in UTF-8."
@@ -134,7 +159,8 @@ def decode(decoder: msgspec.json.Decoder[T], text: bytes, singular: re.Pattern[b
         raise MalformedRequest(
             "The body's objects and arrays are nested too deeply. Nest them less."
         ) from None
-    return request
+    given = {name: value for name, value in members.items() if not is_absent(value)}
+    return cast("T", request), given
 
 
 def _reason(error: msgspec.DecodeError, text: bytes) -> str:
@@ -151,39 +177,91 @@ def _invalid(error: msgspec.ValidationError) -> MalformedRequest:
     return MalformedRequest(f"'{path}' is wrong: {reason}. Correct this field.", path)
 
 
-def _refuse_repetition(text: bytes, singular: re.Pattern[bytes]) -> None:
-    """Refuse a body that names a deciding field twice: servers disagree on which one wins.
+class _Key:
+    """A name as it stands in an object; two of them are never the same key."""
 
-    Only objects outside of arrays are looked at: those hold the fields that decide, and a tool's
-    schema or a message may use the same names for its own ends.
-    """
-    counts = Counter(match[0] for match in singular.finditer(text))
-    names = [name for name, count in counts.items() if count > 1]
-    objects = [(text, names)] if names else []
-    for _ in range(_LEVELS_MAX):
-        objects = [inner for outer, repeated in objects for inner in _inside(outer, repeated)]
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
 
 
-def _inside(text: bytes, names: list[bytes]) -> Iterator[tuple[bytes, list[bytes]]]:
-    """Yield the objects in an object that hold any of the names twice, if it does not itself.
+def _pairs(text: bytes | msgspec.Raw) -> list[tuple[str, msgspec.Raw]]:
+    """Return an object's members, those of the same name too."""
+    names = 0
 
-    The decoder keeps the last member of each name. Where none was dropped, every occurrence of a
-    name is either the one key or lies in the value of a member that was kept.
-    """
-    object_ = _MEMBERS.decode(text)
-    values = [bytes(value) for value in object_.values()]
-    for name in names:
-        word = name.strip(b'"').decode()
-        if text.count(name) != (word in object_) + sum(value.count(name) for value in values):
+    def key(_kind: type, name: str) -> _Key:
+        nonlocal names
+        names += 1
+        if names > MEMBERS_MAX:
             raise MalformedRequest(
-                f"'{word}' is given more than once, and servers disagree on which one counts. "
-                "Give it once.",
-                word,
+                f"The body has an object with more than {MEMBERS_MAX} fields. Send fewer."
             )
-    for value in values:
-        repeated = [name for name in names if value.count(name) > 1]
-        if repeated and value.startswith(b"{"):
-            yield value, repeated
+        return _Key(name)
+
+    # A decoder of its own for each call: it counts, and takes two microseconds to make.
+    decoder = msgspec.json.Decoder(dict[_Key, msgspec.Raw], dec_hook=key)
+    return [(key.name, value) for key, value in decoder.decode(text).items()]
+
+
+def _members_once(kind: type[Any], text: bytes | msgspec.Raw) -> Members:
+    """Return an object's members; refuse a field given twice: servers disagree on which one wins.
+
+    Only what the Struct reads is looked at: a tool's schema or a message may use the same names for
+    its own ends, and what nobody reads decides nothing.
+    """
+    members: Members = {}
+    fields = _fields(kind)
+    for name, value in _pairs(text):
+        if name in members and name in fields:
+            raise MalformedRequest(
+                f"'{name}' is given more than once, and servers disagree on which one counts. "
+                "Give it once.",
+                name,
+            )
+        members[name] = value
+    return members
+
+
+def _settings(kind: type[Any], members: Members) -> Members:
+    """Return the members that are to be decoded, without what is in them and not read."""
+    settings: Members = {}
+    for name, field in _fields(kind).items():
+        value = members.get(name, ABSENT)
+        if is_absent(value):
+            continue
+        if field.inner is not None and memoryview(value)[:1] == b"{":
+            inner = _settings(field.inner, _members_once(field.inner, value))
+            value = msgspec.Raw(written(inner))
+        if len(memoryview(value)) > SETTING_BYTES_MAX:
+            raise MalformedRequest(
+                f"'{name}' is longer than {SETTING_BYTES_MAX} bytes. Send less of it.", name
+            )
+        settings[name] = value
+    return settings
+
+
+class _Field(NamedTuple):
+    #: In the Struct.
+    name: str
+    raw: bool
+    #: The Struct that the field holds.
+    inner: type[Any] | None
+
+
+@cache
+def _fields(kind: type[Any]) -> Mapping[str, _Field]:
+    fields = {}
+    for field in msgspec.structs.fields(kind):
+        held = (field.type, *get_args(field.type))
+        inner = [each for each in held if isinstance(each, type(msgspec.Struct))]
+        fields[field.encode_name] = _Field(field.name, field.type is msgspec.Raw, next(iter(inner), None))
+    return fields
+
+
+@cache
+def _decoder(kind: type[Any]) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind)
 
 
 def model_name(path_model: str | None, body_model: str | None) -> str:
@@ -205,9 +283,6 @@ def model_name(path_model: str | None, body_model: str | None) -> str:
             "The model's name contains control characters. Correct 'model'.", "model"
         )
     return model
-
-
-Members = dict[str, msgspec.Raw]
 
 
 def members(text: bytes | msgspec.Raw) -> Members:

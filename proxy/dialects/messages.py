@@ -9,33 +9,29 @@ import msgspec
 
 from policies.demand import Demand, ToolDemand
 from proxy.dialects import json_text
+from proxy.dialects.add_ons import add_ons
 from proxy.dialects.answer import Answer
 from proxy.dialects.anthropic_usage import Iteration, MessageUsage, Numbers, lines_of, numbers_of
 from proxy.dialects.counts import ABSENT, decoded, is_absent, name_of
+from proxy.dialects.hidden_input import hidden_input, without_tool_inputs
 from proxy.dialects.interface import ErrorKind, MalformedRequest, Meter, ParsedRequest
 from proxy.dialects.metering import BodyMeter, EventMeter, is_event_stream
+from proxy.dialects.other_models import other_models
 
-_SINGULAR: Final = json_text.names_pattern(
+# Tokens that the body's bytes do not show: pictures and documents, by address, id or in base64.
+_HIDDEN: Final = json_text.names_pattern(
     {
-        "container",
-        "context_management",
-        "fallbacks",
-        "inference_geo",
-        "max_tokens",
-        "mcp_servers",
-        "messages",
-        "model",
-        "service_tier",
-        "speed",
-        "stream",
-        "system",
-        "thinking",
-        "thread",
-        "tools",
+        "audio",
+        "container_upload",
+        "document",
+        "file_id",
+        "image",
+        "image_url",
+        "input_audio",
+        "video",
+        "video_url",
     }
 )
-# Tokens that the body's bytes do not show: pictures and documents, by address, id or in base64.
-_HIDDEN: Final = json_text.names_pattern({"container_upload", "document", "file_id", "image"})
 # Tools whose schema Anthropic knows but which the client runs; what is in neither set, the provider
 # runs, in rounds that bill the input again.
 _CLIENT_TOOLS: Final = ("bash", "computer", "custom", "memory", "text_editor")
@@ -70,7 +66,8 @@ class _Request(msgspec.Struct):
     tools: list[_Tool] | None = None
     thinking: _Thinking | None = None
     mcp_servers: list[msgspec.Raw] | None = None
-    fallbacks: msgspec.Raw = ABSENT
+    venice_parameters: msgspec.Raw = ABSENT
+    plugins: msgspec.Raw = ABSENT
     context_management: _ContextManagement | None = None
     container: msgspec.Raw = ABSENT
     thread: msgspec.Raw = ABSENT
@@ -78,10 +75,6 @@ class _Request(msgspec.Struct):
     service_tier: str | None = None
     inference_geo: str | None = None
     metadata: dict[str, Any] | None = None
-
-
-_REQUEST: Final = msgspec.json.Decoder(_Request)
-_LIST: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class Messages:
@@ -92,7 +85,7 @@ class Messages:
     def parse(self, body: bytes, *, path_model: str | None, path_streams: bool) -> ParsedRequest:
         """Read a request body."""
         body = json_text.plain(body)
-        request = json_text.decode(_REQUEST, body, _SINGULAR)
+        request, members = json_text.decode(_Request, body)
         model = json_text.model_name(path_model, request.model)
         if request.max_tokens is None:
             raise MalformedRequest(
@@ -100,16 +93,15 @@ class Messages:
                 "max_tokens",
             )
         user = (request.metadata or {}).get("user_id")
-        notes = {
-            "fallbacks": not is_absent(request.fallbacks),
-            "inference_geo": request.inference_geo,
-        }
+        added = add_ons(model, members)
         return ParsedRequest(
             model=model,
             stream=bool(request.stream) or path_streams,
-            demand=_demand(request, body, model, request.max_tokens),
+            demand=_demand(request, body, model, added.tools),
             user=user if isinstance(user, str) else None,
-            notes=tuple(name for name, given in notes.items() if given),
+            notes=("inference_geo",) if request.inference_geo else (),
+            other_models=other_models(members),
+            unpriced=added.unpriced,
         )
 
     def meter(self, *, streamed: bool, content_type: str, strip_usage: bool) -> Meter:
@@ -173,24 +165,38 @@ _ERROR_TYPES: Final = {
 }
 
 
-def _demand(request: _Request, body: bytes, model: str, max_tokens: int) -> Demand:
-    hidden = [*json_text.found(_HIDDEN, request.messages, request.system)]
+def _demand(
+    request: _Request, body: bytes, model: str, added: tuple[ToolDemand, ...]
+) -> Demand:
+    hidden = [*_hidden_input(request)]
     # A thread's history and a container's files and skills are with the provider.
     hidden += ["container"] if not is_absent(request.container) else []
     hidden += ["thread"] if not is_absent(request.thread) else []
+    # What other servers' tools are called, the provider asks them.
+    hidden += ["mcp_servers"] if request.mcp_servers else []
+    max_tokens = request.max_tokens or 0
     return Demand(
         model=model,
         body_bytes=len(body),
         output_limit=max_tokens,
         output_beside_limit=_beside(request, max_tokens),
         hidden_input=tuple(hidden),
-        server_tools=_server_tools(request),
+        server_tools=(*_server_tools(request), *added),
         declares_tools=bool(request.tools) or bool(request.mcp_servers),
-        cache_write="1h" if json_text.caches_for_an_hour(body) else "default",
+        cache_write=json_text.cache_write(body),
         service_tier=request.speed
         if request.speed not in {None, "standard"}
         else request.service_tier,
     )
+
+
+def _hidden_input(request: _Request) -> tuple[str, ...]:
+    hidden = hidden_input(_HIDDEN, "messages", request.messages, request.system)
+    if not hidden or hidden == ("messages",):
+        return hidden
+    # Most likely a model has handed such words to a tool; that is looked into only where it may be.
+    messages = without_tool_inputs(request.messages)
+    return hidden_input(_HIDDEN, "messages", messages, request.system)
 
 
 def _beside(request: _Request, max_tokens: int) -> int:
@@ -213,10 +219,7 @@ def _server_tools(request: _Request) -> tuple[ToolDemand, ...]:
         if tool.type is not None and not tool.type.startswith(_CLIENT_TOOLS)
     ]
     tools += [ToolDemand(kind="mcp") for _ in request.mcp_servers or ()]
-    # Each is one more pass over the whole input: a hop to another model, or a summary.
-    if not is_absent(request.fallbacks):
-        hops = decoded(_LIST, request.fallbacks)
-        tools.append(ToolDemand(kind="fallbacks", calls_max=1 if hops is None else len(hops)))
+    # A summary is one more pass over the whole input.
     management = request.context_management or _ContextManagement()
     for edit in management.edits or ():
         if (edit.type or "").startswith("compact"):

@@ -3,48 +3,44 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Annotated, Any, Final
 
 import msgspec
 
 from policies.demand import Demand, ToolDemand
 from proxy.dialects import json_text, openai_errors
+from proxy.dialects.add_ons import add_ons
 from proxy.dialects.answer import Answer
 from proxy.dialects.counts import ABSENT, decoded, is_absent, name_of
+from proxy.dialects.hidden_input import hidden_input
 from proxy.dialects.interface import ErrorKind, Meter, ParsedRequest
 from proxy.dialects.metering import BodyMeter, EventMeter, is_event_stream
 from proxy.dialects.openai_usage import response_lines
+from proxy.dialects.other_models import other_models
 
 # Later than every event that was relayed: nobody counts those, and clients want the number to grow.
 _SEQUENCE_LAST: Final = 2**31 - 1
 
-_STATEFUL: Final = ("conversation", "previous_response_id", "prompt")
-_SINGULAR: Final = json_text.names_pattern(
-    {
-        *_STATEFUL,
-        "background",
-        "context_management",
-        "input",
-        "instructions",
-        "max_output_tokens",
-        "max_tool_calls",
-        "model",
-        "service_tier",
-        "stream",
-        "tools",
-    }
-)
 # Tokens that the body's bytes do not show: pictures and files, and items that the provider kept.
 _HIDDEN: Final = json_text.names_pattern(
     {
+        "audio_url",
+        "compaction",
+        "computer_call_output",
+        "file_data",
         "file_id",
+        "file_ids",
         "file_url",
+        "image_generation_call",
         "image_url",
         "input_audio",
         "input_file",
         "input_image",
         "input_video",
         "item_reference",
+        "vector_store_ids",
+        "video_url",
     }
 )
 # Tools that the client runs. `computer` is not among them: its screenshots come back as input that
@@ -59,10 +55,16 @@ _ENDS: Final = frozenset({"cancelled", "completed", "failed", "incomplete"})
 class _Tool(msgspec.Struct):
     type: str | None = None
     model: Any = None
+    container: msgspec.Raw = ABSENT
+    vector_store_ids: msgspec.Raw = ABSENT
 
 
 class _Management(msgspec.Struct):
     type: str | None = None
+
+
+class _Reasoning(msgspec.Struct):
+    max_tokens: json_text.Budget = None
 
 
 class _Request(msgspec.Struct):
@@ -78,11 +80,13 @@ class _Request(msgspec.Struct):
     conversation: msgspec.Raw = ABSENT
     prompt: msgspec.Raw = ABSENT
     context_management: list[_Management] | None = None
+    reasoning: _Reasoning | None = None
+    prompt_cache_options: json_text.CacheOptions | None = None
+    prompt_cache_retention: str | None = None
+    venice_parameters: msgspec.Raw = ABSENT
+    plugins: msgspec.Raw = ABSENT
     service_tier: str | None = None
     user: Any = None
-
-
-_REQUEST: Final = msgspec.json.Decoder(_Request)
 
 
 class Responses:
@@ -93,14 +97,17 @@ class Responses:
     def parse(self, body: bytes, *, path_model: str | None, path_streams: bool) -> ParsedRequest:
         """Read a request body."""
         body = json_text.plain(body)
-        request = json_text.decode(_REQUEST, body, _SINGULAR)
+        request, members = json_text.decode(_Request, body)
         model = json_text.model_name(path_model, request.model)
+        added = add_ons(model, members)
         return ParsedRequest(
             model=model,
             stream=bool(request.stream) or path_streams,
-            demand=_demand(request, body, model),
+            demand=_demand(request, body, model, added.tools),
             user=request.user if isinstance(request.user, str) else None,
             previous_response_id=request.previous_response_id,
+            other_models=other_models(members),
+            unpriced=added.unpriced,
         )
 
     def meter(self, *, streamed: bool, content_type: str, strip_usage: bool) -> Meter:
@@ -154,25 +161,49 @@ class Responses:
         return b"event: response.failed\ndata: " + msgspec.json.encode(event) + b"\n\n"
 
 
-def _demand(request: _Request, body: bytes, model: str) -> Demand:
-    hidden = [*json_text.found(_HIDDEN, request.input)]
+def _demand(
+    request: _Request, body: bytes, model: str, added: tuple[ToolDemand, ...]
+) -> Demand:
+    hidden = [*hidden_input(_HIDDEN, "input", request.input)]
     stateful = {
         "conversation": not is_absent(request.conversation),
         "previous_response_id": request.previous_response_id is not None,
         "prompt": not is_absent(request.prompt),
     }
     hidden += [name for name, given in stateful.items() if given]
+    hidden += _hidden_in_tools(request.tools or ())
     return Demand(
         model=model,
         body_bytes=len(body),
         output_limit=request.max_output_tokens,
+        output_beside_limit=max(0, request.reasoning.max_tokens or 0) if request.reasoning else 0,
         hidden_input=tuple(hidden),
-        server_tools=_server_tools(request),
+        server_tools=(*_server_tools(request), *added),
         declares_tools=bool(request.tools),
+        cache_write=json_text.cache_write(
+            body, request.prompt_cache_options, request.prompt_cache_retention
+        ),
         service_tier=request.service_tier,
         audio="input_audio" in hidden,
         background=bool(request.background),
     )
+
+
+def _hidden_in_tools(tools: Iterable[_Tool]) -> list[str]:
+    """Return what tools bring along that the provider has: files, and other servers' tools.
+
+    That is input even where `max_tool_calls` lets none of them run.
+    """
+    hidden = set()
+    for tool in tools:
+        # An object describes a new container, empty but for the files it names.
+        if memoryview(tool.container)[:1] == b'"' or b'"file_ids"' in bytes(tool.container):
+            hidden.add("container")
+        if not is_absent(tool.vector_store_ids):
+            hidden.add("vector_store_ids")
+        if tool.type == "mcp":
+            hidden.add("mcp")
+    return sorted(hidden)
 
 
 def _server_tools(request: _Request) -> tuple[ToolDemand, ...]:

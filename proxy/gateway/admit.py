@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Final, assert_never
 
 from policies.budgets import Budget
@@ -130,7 +131,8 @@ class Gate:
             return ticket, 0
         if not isinstance(fault, LedgerUntouched):
             # Its quote may be held all the same: left alone, it would be charged when the lease ends.
-            await self._unused(ticket, "the ledger did not answer, so the call was refused")
+            refused = replace(ticket, in_doubt=True)
+            await self._unused(refused, "the ledger did not answer, so the call was refused")
         return Refusal(
             status=503,
             kind=ErrorKind.LEDGER_UNAVAILABLE,

@@ -52,6 +52,7 @@ class Books:
             outcome=conclusion.outcome,
             data=ticket.quoted.data,
             on_allowance=ticket.on_allowance,
+            in_doubt=ticket.in_doubt,
         )
         # What came in on an allowance is booked in order, behind what already waits.
         if ticket.on_allowance:
@@ -102,8 +103,10 @@ async def book_late(ledger: Ledger, entry: Unbooked, asks: tuple[Ask, ...]) -> M
     """
     call_id = entry.reservation.call_id
     record = await ledger.find(call_id)
-    if record is None and entry.operation is Operation.SETTLE:
-        # The ledger never saw the reservation, or was restored from an old copy. The money is spent.
+    admitted_unseen = entry.on_allowance and not entry.in_doubt
+    if record is None and (entry.operation is Operation.SETTLE or admitted_unseen):
+        # The ledger never saw the reservation, or was restored from an old copy. The money is spent;
+        # and a call that was sent is recorded, also when it cost nothing.
         await ledger.reserve(call_id, asks, data=entry.data, admission=Admission.FORCE)
         record = await ledger.find(call_id)
     return await _move(ledger, entry, record.reservation if record else entry.reservation)

@@ -85,6 +85,8 @@ class Routed:
     arrival: Arrival
     provider: Provider
     target: Target
+    #: The name by which the model is priced, however the caller spelled it.
+    model: str
     rules: Rules
 
 
@@ -116,6 +118,8 @@ class Ticket:
     would_refuse: tuple[str, ...] = ()
     #: The ledger was away: admitted on the worker's own allowance, to be booked when it is back.
     on_allowance: bool = False
+    #: The ledger was away, and the call was refused; whether it is held all the same is in doubt.
+    in_doubt: bool = False
 
     @property
     def tightest(self) -> Standing | None:

@@ -18,18 +18,12 @@ from proxy.gateway.client import Client
 from proxy.gateway.drain import Drains
 from proxy.gateway.relay import Ends as RelayEnds
 from proxy.gateway.relay import MeterAnswer, Relay
-from proxy.providers.connection import MaybeSent, NeverSent, Upstream, UpstreamTimeout, translate
-from proxy.providers.headers import answer_headers, request_headers
-from proxy.providers.interface import Target
+from proxy.gateway.upstream_errors import ERROR_STATUS_MIN, pass_on_error, read_error
+from proxy.providers.connection import MaybeSent, NeverSent, Upstream, UpstreamTimeout
+from proxy.providers.headers import request_headers
 
 # What of an error is journalled, and looked at for its reason; all of it is passed on.
 ERROR_BYTES_NOTED: Final = 2_048
-# Errors are short; an endless one is cut here and counts as read.
-ERROR_BYTES_MAX: Final = 8 * 1024 * 1024
-ERROR_STATUS_MIN: Final = 400
-CREDENTIALS: Final = frozenset({"authorization", "x-api-key", "x-goog-api-key", "api-key"})
-# A shorter one guards nothing, and may well be a word of the message.
-KEY_BYTES_MIN: Final = 8
 
 
 class Ends(RelayEnds, Protocol):
@@ -145,33 +139,12 @@ class Forwarder:
     ) -> web.StreamResponse:
         """Pass on the provider's refusal in full; it is unbilled, unless its status leaves that open."""
         provider = passage.ticket.quoted.routed.provider
-        body = bytearray()
-        try:
-            with translate():
-                while len(body) < ERROR_BYTES_MAX and (piece := await answer.content.readany()):
-                    body += piece
-        except MaybeSent:
-            passage.cut = True
-        body = _without_keys(body, passage.ticket.quoted.routed.target)
-        noted = bytes(body[:ERROR_BYTES_NOTED])
+        body, passage.cut = await read_error(answer, passage.ticket.quoted.routed.target)
+        noted = body[:ERROR_BYTES_NOTED]
         label = provider.is_quota_refusal(answer.status, noted)
         self._observer.upstream_refused(provider.name, answer.status, label)
         await self._ends.refused(passage, answer.status, noted.decode("utf-8", "replace"))
-        own = [h for h in answer_headers(answer.raw_headers) if h[0].lower() != "content-length"]
-        await client.begin(
-            answer.status, answer.reason, [*own, *headers, ("content-length", str(len(body)))]
-        )
-        await client.write(bytes(body))
-        return await client.end()
-
-
-def _without_keys(body: bytearray, target: Target) -> bytearray:
-    """Return an error without our key in it: some providers repeat the key that they refuse."""
-    for name, value in target.headers:
-        key = value.rpartition(" ")[2].encode()
-        if name.lower() in CREDENTIALS and len(key) >= KEY_BYTES_MIN:
-            body = body.replace(key, b"***")
-    return body
+        return await pass_on_error(answer, body, client, headers)
 
 
 def _no_answer(provider: str, fault: NeverSent | MaybeSent) -> Refusal:

@@ -16,6 +16,7 @@ from proxy.gateway.client import Client
 from proxy.gateway.parse import decompressed, read_body
 from proxy.gateway.refuse import CALL_ID_HEADER
 from proxy.gateway.route import Router
+from proxy.gateway.upstream_errors import ERROR_STATUS_MIN, pass_on_error, read_error
 from proxy.providers.connection import MaybeSent, NeverSent, Upstream, read_chunk
 from proxy.providers.headers import answer_headers, request_headers
 from proxy.providers.interface import Provider, Target
@@ -78,8 +79,11 @@ class FreeRequests:
             answer.release()
             return redirected(provider.name, answer.status)
         client = Client(request)
+        own = [(CALL_ID_HEADER, call_id)]
         try:
-            own = [(CALL_ID_HEADER, call_id)]
+            if answer.status >= ERROR_STATUS_MIN:
+                error, _ = await read_error(answer, target)
+                return await pass_on_error(answer, error, client, own)
             await client.begin(
                 answer.status, answer.reason, answer_headers(answer.raw_headers) + own
             )

@@ -20,7 +20,9 @@ from proxy.gateway.authenticate import authenticate
 from proxy.gateway.call import Arrival, Quoted, Refusal, Ticket
 from proxy.gateway.ending import Endings
 from proxy.gateway.forward import Forwarder
+from proxy.gateway.intake import Intake
 from proxy.gateway.leases import Leases
+from proxy.gateway.owners import ResponseOwners
 from proxy.gateway.parse import decompressed, parse, read_body
 from proxy.gateway.quote import Quoter
 from proxy.gateway.refuse import CALL_ID_HEADER
@@ -45,6 +47,8 @@ class Stations:
     forwarder: Forwarder
     endings: Endings
     leases: Leases
+    owners: ResponseOwners
+    intake: Intake
     ledger: Ledger
     clock: Clock
     watch: Watch
@@ -67,7 +71,7 @@ class Inference:
         arrival = await self._arrive(request, endpoint, dialect, call_id)
         if isinstance(arrival, Refusal):
             return arrival
-        quoted = self._price(arrival)
+        quoted = await self._price(arrival)
         if isinstance(quoted, Refusal):
             return quoted
         ticket = await self._admit(request, quoted)
@@ -88,14 +92,15 @@ class Inference:
         caller = await authenticate(request.headers, endpoint, s.keys, s.rulebook())
         if isinstance(caller, Refusal):
             return caller
-        body = await read_body(request, s.body_bytes_max)
+        with s.intake.share(caller.key_id) as share:
+            body = await read_body(request, s.body_bytes_max, share)
         if isinstance(body, Refusal):
             return body
         encoding = request.headers.get("content-encoding", "")
         plain = decompressed(body, encoding, s.body_bytes_max) if encoding else body
         if isinstance(plain, Refusal):
             return plain
-        parsed = parse(plain, endpoint, dialect)
+        parsed = parse(plain, endpoint, dialect, request.headers)
         if isinstance(parsed, Refusal):
             return parsed
         return Arrival(
@@ -109,11 +114,16 @@ class Inference:
             parsed=parsed,
         )
 
-    def _price(self, arrival: Arrival) -> Quoted | Refusal:
+    async def _price(self, arrival: Arrival) -> Quoted | Refusal:
         """Pass `route` and `quote`."""
         routed = self._s.router.route(arrival, self._s.rulebook())
         if isinstance(routed, Refusal):
             return routed
+        previous = arrival.parsed.previous_response_id
+        if previous is not None:
+            owned = await self._s.owners.check(previous, arrival.caller.team, routed.provider.name)
+            if isinstance(owned, Refusal):
+                return owned
         return self._s.quoter.quote(routed)
 
     async def _admit(self, request: web.BaseRequest, quoted: Quoted) -> Ticket | Refusal:

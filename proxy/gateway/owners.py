@@ -7,6 +7,8 @@ from typing import Any, Final, Protocol
 
 from policies.errors import LedgerUnavailable
 from policies.ledger.keys import Keys
+from proxy.dialects.interface import ErrorKind
+from proxy.gateway.call import Refusal
 
 # OpenAI keeps answers for 30 days.
 KEPT_S: Final = 30 * 86_400
@@ -38,6 +40,23 @@ class ResponseOwners:
             )
         except LedgerUnavailable:
             return
+
+    async def check(self, response_id: str, team: str, provider: str) -> Refusal | None:
+        """Return the refusal of a call that goes on from an answer which its team does not have.
+
+        Raises:
+            LedgerUnavailable: the ledger did not answer.
+        """
+        owner = await self.find(response_id)
+        if owner is not None and owner == (team, provider):
+            return None
+        return Refusal(
+            status=404,
+            kind=ErrorKind.NOT_FOUND,
+            param="previous_response_id",
+            message=f"no answer '{response_id}' of team '{team}' is known at provider '{provider}': go "
+            "on from one that came through this proxy, or send the conversation itself",
+        )
 
     async def find(self, response_id: str) -> tuple[str, str] | None:
         """Return team and provider of an answer.

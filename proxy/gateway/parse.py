@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 import zlib
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Final
 
 import brotli
@@ -14,19 +18,33 @@ from aiohttp import web
 from proxy.dialects.endpoints import Endpoint
 from proxy.dialects.interface import Dialect, ErrorKind, MalformedRequest, ParsedRequest
 from proxy.gateway.call import Refusal
+from proxy.gateway.intake import Share
 
 # 64 MiB at 1 Mbit/s take nine minutes; a client that is slower holds a connection for nothing.
 PATIENCE_S: Final = 600.0
+# Vertex takes the tier, which sets the price, from a header (protocols.md, B).
+TIER_HEADER: Final = "x-vertex-ai-llm-shared-request-type"
+NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
+_CHARSET: Final = re.compile(r"charset\s*=\s*\"?([^\s;\"]+)", re.IGNORECASE)
 
 
-async def read_body(request: web.BaseRequest, bytes_max: int) -> bytes | Refusal:
+async def read_body(
+    request: web.BaseRequest, bytes_max: int, share: Share | None = None
+) -> bytes | Refusal:
     """Return the body as it came.
+
+    Args:
+        request: whose body it is.
+        bytes_max: a larger one is refused.
+        share: what the body may take of the worker's memory together with others.
 
     Raises:
         ConnectionError: the client went away before its body was here.
     """
     if (request.content_length or 0) > bytes_max:
         return too_large(bytes_max)
+    if share is not None and not share.admitted:
+        return _overloaded("this key has too many requests on their way in")
     if request.headers.get("expect", "").lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         # What was written is no part of the answer yet.
@@ -38,6 +56,8 @@ async def read_body(request: web.BaseRequest, bytes_max: int) -> bytes | Refusal
                 size += len(piece)
                 if size > bytes_max:
                     return too_large(bytes_max)
+                if share is not None and not share.take(len(piece)):
+                    return _overloaded("too many large bodies are on their way in")
                 pieces.append(piece)
     except TimeoutError:
         return _malformed(
@@ -70,12 +90,29 @@ def decompressed(body: bytes, encoding: str, bytes_max: int) -> bytes | Refusal:
     return too_large(bytes_max) if plain is None else plain
 
 
-def parse(plain_body: bytes, endpoint: Endpoint, dialect: Dialect) -> ParsedRequest | Refusal:
+def parse(
+    plain_body: bytes,
+    endpoint: Endpoint,
+    dialect: Dialect,
+    headers: Mapping[str, str] = NO_HEADERS,
+) -> ParsedRequest | Refusal:
     """Return what a request asks for, or what is wrong with it."""
+    charset = _CHARSET.search(headers.get("content-type", ""))
+    if charset is not None and charset[1].lower() not in ("utf-8", "utf8", "us-ascii"):
+        # The provider would read other text than was metered here.
+        return _malformed(f"charset '{charset[1]}' is not supported: send UTF-8", status=415)
     try:
-        return dialect.parse(plain_body, path_model=endpoint.slug, path_streams=endpoint.streams)
+        parsed = dialect.parse(plain_body, path_model=endpoint.slug, path_streams=endpoint.streams)
     except MalformedRequest as malformed:
         return _malformed(malformed.message, param=malformed.param)
+    tier = headers.get(TIER_HEADER)
+    if tier is None or parsed.demand.service_tier is not None:
+        return parsed
+    return replace(parsed, demand=replace(parsed.demand, service_tier=tier))
+
+
+def _overloaded(what: str) -> Refusal:
+    return Refusal(status=503, kind=ErrorKind.OVERLOADED, message=f"{what}: send the request again")
 
 
 def too_large(bytes_max: int) -> Refusal:

@@ -15,9 +15,13 @@ from policies.units import CALLS, Amounts
 from proxy.dialects.interface import ErrorKind
 from proxy.gateway.call import Quoted, Refusal, Routed
 
-# Fields by which the answer may come from another model, or at a price that no list has: Anthropic's
-# data residency is dearer, fallbacks and alternatives run on models of their own (protocols.md, B).
-PRICED_ELSEWHERE: Final = frozenset({"models", "fallbacks", "inference_geo"})
+# Anthropic's data residency makes the same model dearer, by what no list says (protocols.md, B).
+PRICED_ELSEWHERE: Final = "inference_geo"
+# Whose credits they are: a call there costs some, and by how many only a known rate can say.
+CREDITS_OF: Final = {
+    "agipower": frozenset({"flows"}),
+    "venice": frozenset({"DIEM", "VCU", "BUNDLED_CREDITS", "EARNED_CREDITS"}),
+}
 # generateContent without a thinking budget: whether `maxOutputTokens` includes thoughts is asked and
 # unanswered (protocols.md, B), so they are taken to come on top, as far as the model can write.
 UNLIMITED_THINKING: Final = "thinkingBudget"
@@ -44,19 +48,13 @@ class Quoter:
     def quote(self, routed: Routed) -> Quoted | Refusal:
         """Return the call with what it asks of its budgets."""
         arrival, team = routed.arrival, routed.rules.team
-        demand = arrival.parsed.demand
-        if demand.background and team.background == "refuse":
-            return _not_allowed(
-                "background",
-                f"team '{team.name}' may not send background requests: leave `background` out, or set "
-                "`background: poll` in the team's policy",
-            )
-        loose = [note for note in arrival.parsed.notes if note in PRICED_ELSEWHERE]
-        if loose:
-            return self._unpriced(routed, f"'{loose[0]}' may bring another price than the model's")
-        price = self._prices.lookup(routed.provider.name, demand.model)
+        if refusal := _against_policy(routed):
+            return refusal
+        price = self._prices.lookup(routed.provider.name, arrival.parsed.demand.model)
         if price is None:
-            return self._unpriced(routed, f"no price is known for model '{demand.model}'")
+            return self._unpriced(routed, f"no price is known for model '{routed.model}'")
+        if reason := _beyond_prices(routed, price):
+            return self._unpriced(routed, reason)
         if UNLIMITED_THINKING in arrival.parsed.notes:
             routed = _with_thinking(routed, price.max_output_tokens or THINKING_TOKENS_MAX)
         match self._find(routed, price):
@@ -83,7 +81,7 @@ class Quoter:
             default_max_output_tokens=team.default_max_output_tokens,
             hidden_input=team.hidden_input,
             tool_rounds_max=team.tool_rounds_max,
-            learned=self._learning.of(team.name, demand.model) if likely else None,
+            learned=self._learning.of(team.name, routed.model) if likely else None,
         )
 
     def with_quote(self, routed: Routed, found: Quote) -> Quoted:
@@ -126,6 +124,39 @@ class Quoter:
                 "set `when_unpriced: {reserve: …}` on every budget that counts this call",
             )
         return _quoted(routed, None, tuple(asks), set_output_limit=None)
+
+
+def _against_policy(routed: Routed) -> Refusal | None:
+    """Return the refusal of what no price could make right."""
+    parsed, team = routed.arrival.parsed, routed.rules.team
+    if parsed.other_models:
+        field = parsed.other_models[0]
+        return _not_allowed(
+            field,
+            f"`{field}` lets another model answer than `model`, which no policy has looked at: leave it "
+            "out, and name the model itself",
+        )
+    if parsed.demand.background and team.background == "refuse":
+        return _not_allowed(
+            "background",
+            f"team '{team.name}' may not send background requests: leave `background` out, or set "
+            "`background: poll` in the team's policy",
+        )
+    return None
+
+
+def _beyond_prices(routed: Routed, price: Price) -> str | None:
+    """Return why a known price does not say what this call can come to; None: it does."""
+    parsed = routed.arrival.parsed
+    if parsed.unpriced is not None:
+        return parsed.unpriced
+    if PRICED_ELSEWHERE in parsed.notes:
+        return f"`{PRICED_ELSEWHERE}` changes the model's price"
+    charged = CREDITS_OF.get(routed.provider.kind, frozenset())
+    for budget, _ in routed.rules.budgets:
+        if budget.unit in charged and budget.unit not in price.credits_per_usd:
+            return f"what the call costs in {budget.unit} is not known"
+    return None
 
 
 def _with_thinking(routed: Routed, tokens: int) -> Routed:
@@ -178,7 +209,8 @@ def _journal_data(
         "session": caller.session,
         "tags": dict(caller.tags),
         "provider": routed.provider.name,
-        "model": parsed.demand.model,
+        "model": routed.model,
+        "spelled": parsed.demand.model if parsed.demand.model != routed.model else None,
         "dialect": arrival.dialect.name,
         "streamed": parsed.stream,
         "body_bytes": parsed.demand.body_bytes,

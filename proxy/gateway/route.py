@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import assert_never
+from typing import Final, Protocol, assert_never
 
 from policies.rulebook import ModelNotAllowed, NotAMember, Rulebook, Rules, UnknownTeam
 from proxy.dialects.endpoints import Endpoint
@@ -31,11 +31,37 @@ class Route:
         return model is not None and any(fnmatchcase(model, glob) for glob in self.models)
 
 
+class Names(Protocol):
+    """Whatever knows by which name a model is priced."""
+
+    def name_of(self, provider: str, model: str) -> str:
+        """Return the one name that all spellings of a model have."""
+        ...
+
+
+class _AsWritten:
+    def name_of(self, provider: str, model: str) -> str:
+        del provider
+        return model
+
+
+#: For whoever has no price list: each spelling is a model of its own.
+AS_WRITTEN: Final = _AsWritten()
+
+
 class Router:
     """Knows the providers and the routes to them."""
 
-    def __init__(self, providers: Mapping[str, Provider], routes: Sequence[Route]) -> None:
+    def __init__(
+        self,
+        providers: Mapping[str, Provider],
+        routes: Sequence[Route],
+        names: Names = AS_WRITTEN,
+        same_model: Callable[[str, str], bool] = str.__eq__,
+    ) -> None:
         self._providers = providers
+        self._names = names
+        self._same_model = same_model
         # Without any route the only provider takes everything.
         only = [Route(provider=name) for name in providers] if len(providers) == 1 else []
         self._routes = tuple(routes) or tuple(only)
@@ -51,10 +77,12 @@ class Router:
         if model != arrival.parsed.model:
             demand = replace(arrival.parsed.demand, model=model)
             arrival = replace(arrival, parsed=replace(arrival.parsed, model=model, demand=demand))
-        rules = rulebook.rules_for(arrival.caller, model, provider.name)
+        name = self._names.name_of(provider.name, model)
+        spelling = model if model != name and self._same_model(name, model) else None
+        rules = rulebook.rules_for(arrival.caller, name, provider.name, spelling=spelling)
         if not isinstance(rules, Rules):
             return _barred(rules, arrival.endpoint.dialect)
-        return Routed(arrival=arrival, provider=provider, target=target, rules=rules)
+        return Routed(arrival=arrival, provider=provider, target=target, model=name, rules=rules)
 
     def find(self, endpoint: Endpoint, model: str | None) -> tuple[Provider, Target] | Refusal:
         """Return the provider for an endpoint, and how its own endpoint is reached."""

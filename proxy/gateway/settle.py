@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol, assert_never
+from typing import Any, Final, assert_never
 
 import msgspec
 
 from policies.errors import AmountOutOfRange
 from policies.learning import Learning
-from policies.money import EXACT_MAX, exact
-from policies.pricing import Price, Unpriced
+from policies.money import EXACT_MAX
 from policies.reservations import Operation
 from policies.units import Amounts
 from policies.usage import AtLeast, Exact, Unknown, UsageLine
 from proxy.dialects.interface import Reading
 from proxy.gateway.call import Passage, Quoted
+from proxy.gateway.cost import Costing, Prices, SameModel
 
 _encoder = msgspec.json.Encoder()
 
 # Answers without output that say nothing about money: the provider gave up waiting, but whoever is
 # behind it may have gone on, and is paid (providers.md, trap 13; peers.md, 42).
 AMBIGUOUS_STATUSES: Final = frozenset({408, 499, 504, 520, 522, 524})
-# A field of the request that makes the same model dearer than any list says (protocols.md, B).
-UNLISTED: Final = "inference_geo"
+# The same, said inside of an answer: a code such as 504, or that somebody's time was up.
+_WAITING_ENDED: Final = re.compile(r"\b(?:408|499|504|520|522|524)\b|tim(?:e|ed)[ _-]?out|deadline")
 _NOTHING: Final = Amounts(nano_usd=0, calls=0)
-
-
-class Prices(Protocol):
-    """Whatever knows prices."""
-
-    def lookup(self, provider: str, model: str) -> Price | None:
-        """Return what a model costs at a provider; None: nobody says."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +43,10 @@ class Conclusion:
 class Settler:
     """Concludes calls by what was read of their answers."""
 
-    def __init__(self, prices: Prices, learning: Learning) -> None:
-        self._prices = prices
+    def __init__(
+        self, prices: Prices, learning: Learning, same_model: SameModel = str.__eq__
+    ) -> None:
+        self._costing = Costing(prices, same_model)
         self._learning = learning
 
     def unsent(self, passage: Passage, reason: str) -> Conclusion:
@@ -71,7 +66,7 @@ class Settler:
     def answered(self, passage: Passage, reading: Reading) -> Conclusion:
         """Conclude a call whose answer passed, whole or in part."""
         nothing = isinstance(reading.metered, Unknown) and not reading.produced_output
-        if nothing and reading.error is not None and not passage.cut:
+        if nothing and reading.error is not None and not passage.cut and not _gave_up(reading):
             # An error inside of an answer with status 200, and nothing else: a refusal all the same.
             return _release(passage, {"status": passage.status, "error": reading.error})
         return self._settle(passage, reading)
@@ -81,7 +76,7 @@ class Settler:
         amounts, certainty = self._amounts(quoted, reading)
         if certainty == "exact":
             arrival = quoted.routed.arrival
-            self._learning.of(arrival.caller.team, arrival.parsed.demand.model).observe(
+            self._learning.of(arrival.caller.team, quoted.routed.model).observe(
                 body_bytes=arrival.parsed.demand.body_bytes,
                 input_tokens=amounts.input_tokens,
                 output_tokens=amounts.output_tokens,
@@ -102,8 +97,9 @@ class Settler:
             case AtLeast(lines):
                 raised = _raised(quoted, reading.model, lines)
                 amounts, certainty = self._priced(quoted, reading, raised, "at_least")
-                if quoted.quote is None:
-                    # Without a bound nothing says how far a cut answer went.
+                if quoted.quote is None or quoted.quote.tool_calls:
+                    # Without a bound, or with tools whose rounds are not seen, nothing says how far
+                    # a cut answer went.
                     amounts = _no_less(amounts, _reserved(quoted))
                 return amounts, certainty
             case Exact(lines):
@@ -115,52 +111,12 @@ class Settler:
         self, quoted: Quoted, reading: Reading, lines: tuple[UsageLine, ...], certainty: str
     ) -> tuple[Amounts, str]:
         try:
-            amounts = self._cost(quoted, reading, lines)
+            amounts = self._costing.cost(quoted, reading, lines)
         except AmountOutOfRange:
             amounts = None
         if amounts is None:
             return _with_tokens(_reserved(quoted), lines), "unpriced"
         return amounts, certainty
-
-    def _cost(
-        self, quoted: Quoted, reading: Reading, lines: tuple[UsageLine, ...]
-    ) -> Amounts | None:
-        nano_usd, input_tokens, output_tokens = 0, 0, 0
-        in_credits: dict[str, int] = {}
-        for line in lines:
-            price = self._price(quoted, line.model or reading.model)
-            amounts = _in_tier(price, line, quoted, reading) if price is not None else None
-            if amounts is None or isinstance(amounts, Unpriced):
-                return None
-            nano_usd += amounts.nano_usd
-            input_tokens += amounts.input_tokens
-            output_tokens += amounts.output_tokens
-            for name, amount in amounts.credits.items():
-                in_credits[name] = in_credits.get(name, 0) + amount
-        exact(input_tokens + output_tokens)
-        return Amounts(
-            nano_usd=exact(nano_usd),
-            input_tokens=input_tokens,
-            output_tokens=output_tokens,
-            credits={name: exact(amount) for name, amount in in_credits.items()},
-        )
-
-    def _price(self, quoted: Quoted, answered_model: str | None) -> Price | None:
-        """Return the price of the model that answered, when it is of the quote's own source.
-
-        The answer often names a dated version or an alias. The quoted price then stands, unless the
-        same list has the other name too: an operator's price must not give way to a table's.
-        """
-        quoted_price = quoted.quote.price if quoted.quote is not None else None
-        if quoted_price is None and UNLISTED in quoted.routed.arrival.parsed.notes:
-            return None
-        asked_model = quoted.routed.arrival.parsed.demand.model
-        if answered_model is None or answered_model == asked_model:
-            return quoted_price
-        other = self._prices.lookup(quoted.routed.provider.name, answered_model)
-        if other is not None and (quoted_price is None or other.source == quoted_price.source):
-            return other
-        return quoted_price
 
 
 def _release(passage: Passage, facts: dict[str, Any]) -> Conclusion:
@@ -173,16 +129,10 @@ def _release(passage: Passage, facts: dict[str, Any]) -> Conclusion:
     )
 
 
-def _in_tier(price: Price, line: UsageLine, quoted: Quoted, reading: Reading) -> Amounts | Unpriced:
-    """Return what a line comes to in the tier that was granted, or the dearer one that may have been."""
-    asked = quoted.routed.arrival.parsed.demand.service_tier
-    amounts = price.amounts(line.usage, reading.service_tier)
-    if reading.service_tier is not None or asked is None or isinstance(amounts, Unpriced):
-        return amounts
-    as_asked = price.amounts(line.usage, asked)
-    if isinstance(as_asked, Unpriced):
-        return as_asked
-    return max(amounts, as_asked, key=lambda each: each.nano_usd)
+def _gave_up(reading: Reading) -> bool:
+    """Tell whether an error inside an answer is of those that leave open what was billed."""
+    words = f"{reading.error_code or ''} {reading.error or ''}".lower()
+    return _WAITING_ENDED.search(words) is not None
 
 
 def _reserved(quoted: Quoted) -> Amounts:

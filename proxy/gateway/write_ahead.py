@@ -40,6 +40,8 @@ class Unbooked:
     data: str
     #: The ledger was away when the call came in, and never saw its reservation.
     on_allowance: bool = False
+    #: The call was refused: if the ledger never saw it, there is nothing to be recorded.
+    in_doubt: bool = False
 
 
 class WriteAhead:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from policies.pricing import Price
 from proxy.prices.figures import (
     NotAPrice,
+    Uncounted,
     above,
     at_least,
     decimal,
@@ -42,7 +43,10 @@ _TOKEN_ITEMS: Final[Mapping[str, tuple[str, ...]]] = {
 #: Items that give way to a more exact one of the same part.
 _GENERAL_ITEMS: Final = frozenset({"input_cache_write"})
 _TOKENS_PER: Final = {"kTokens": 1_000, "tokens": 1}
-_KNOWN_UNITS: Final = frozenset({"perMTokens", "perCount", "perSecond"})
+#: Fee items by the piece, and the parts that they price.
+_COUNT_ITEMS: Final = {"web_search": "web_search_nano", "request": "call_nano"}
+#: What an item is about when it cannot concern a call in text: `video`, `image_output` and so on.
+_MEDIA: Final = ("audio", "image", "video")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ def read(payload: object) -> PriceList:
     rows = sequence(whole.get("data", whole.get("models")), "'data' or 'models' of the list")
     prices: dict[str, Price] = {}
     refused: dict[str, str] = {}
+    uncounted: set[str] = set()
     for row in rows:
         if not isinstance(row, Mapping):
             continue
@@ -72,12 +77,15 @@ def read(payload: object) -> PriceList:
             prices[model] = _price(model, row)
         except NotAPrice as error:
             refused[model] = str(error)
-    return PriceList(prices=prices, refused=refused)
+            if isinstance(error, Uncounted):
+                uncounted.add(model)
+    return PriceList(prices=prices, refused=refused, uncounted=frozenset(uncounted))
 
 
 def _price(model: str, row: Mapping[str, object]) -> Price:
     pricings = mapping(row.get("pricings"), "pricings")
     parts = _parts(pricings)
+    unpriced = _unpriced_media(pricings, row.get("output_modalities"))
     images = [step.amount for step in _steps("image", pricings.get("image"), "perCount")]
     return Price(
         model=model,
@@ -86,6 +94,7 @@ def _price(model: str, row: Mapping[str, object]) -> Price:
         max_output_tokens=tokens_if_any(row.get("outputTokenLimit")),
         tool_fees={"image_generation": max(images)} if images else {},
         output_priced=OUTPUT in parts,
+        unpriced_media=unpriced,
         source=SOURCE,
     )
 
@@ -101,8 +110,40 @@ def _parts(pricings: Mapping[str, object]) -> Parts:
             parts[part] = (*parts[part], *steps) if part in exact else steps
             if item not in _GENERAL_ITEMS:
                 exact.add(part)
-    searches = _steps("web_search", pricings.get("web_search"), "perCount")
-    return {**parts, "web_search_nano": searches} if searches else parts
+    for item, part in _COUNT_ITEMS.items():
+        if steps := _steps(item, pricings.get(item), "perCount"):
+            parts[part] = steps
+    return parts
+
+
+def _unpriced_media(pricings: Mapping[str, object], made: object) -> tuple[str, ...]:
+    """Return the fees for media that no count of tokens or calls shows, such as `video perSecond`.
+
+    Raises:
+        Uncounted: there is such a fee that a call in text may cause, too.
+        NotAPrice: an item is no list of fees.
+    """
+    modalities = made if isinstance(made, Sequence) else ()
+    unpriced = []
+    for item, rows in pricings.items():
+        for unit in _uncounted_units(item, rows):
+            about = [medium for medium in _MEDIA if medium in item]
+            if not about or any(medium in modalities for medium in about):
+                raise Uncounted(f"{item}: nothing is counted in the unit '{unit}'")
+            unpriced.append(f"{item} {unit}")
+    return tuple(dict.fromkeys(unpriced))
+
+
+def _uncounted_units(item: str, rows: object) -> Iterator[str]:
+    """Yield the unit of each fee of an item that is not zero, where nothing is counted by it."""
+    for row in sequence(rows, item) if rows is not None else ():
+        fields = mapping(row, item)
+        unit = fields.get("unit")
+        counted = (unit == "perMTokens" and item in _TOKEN_ITEMS) or (
+            unit == "perCount" and item in _COUNT_ITEMS
+        )
+        if not counted and decimal(fields.get("value"), item) != 0:
+            yield str(unit)
 
 
 def _steps(item: str, rows: object, unit: str) -> tuple[Step, ...]:
@@ -118,8 +159,6 @@ def _steps(item: str, rows: object, unit: str) -> tuple[Step, ...]:
         fields = mapping(row, item)
         if fields.get("currency") != "USD":
             raise NotAPrice(f"{item}: the currency is not USD but {fields.get('currency')!r}")
-        if fields.get("unit") not in _KNOWN_UNITS:
-            raise NotAPrice(f"{item}: the unit {fields.get('unit')!r} is not known")
         if fields["unit"] == unit:
             steps.append(_step(item, fields))
     return tuple(steps)

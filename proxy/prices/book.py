@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
-from typing import Final
+from typing import Final, NamedTuple
 
 from policies.clock import Clock
 from policies.money import NANO_PER_UNIT
@@ -19,7 +19,7 @@ from policies.pricing import Price
 from proxy.prices import agipower, venice
 from proxy.prices.figures import NotAPrice
 from proxy.prices.lists import PriceChange, PriceList
-from proxy.prices.names import NAME_CHARACTERS_MAX, bare, canonical, spellings
+from proxy.prices.names import NAME_CHARACTERS_MAX, bare, canonical, plain, spellings
 from proxy.prices.overrides import Overrides
 from proxy.prices.published import PublishedPrices
 
@@ -33,6 +33,16 @@ WHOLE_LIST: Final = "*"
 _READERS: Final = {"agipower": agipower.read, "venice": venice.read}
 
 
+class _Found(NamedTuple):
+    """What is known about a model at a provider, under any of its names."""
+
+    #: None for a refusal.
+    price: Price | None
+    name: str
+    #: When to look again; None while nothing is announced.
+    until_ms: int | None
+
+
 @dataclass(slots=True)
 class _Listed:
     """What one provider's own lists have said so far."""
@@ -40,20 +50,24 @@ class _Listed:
     prices: dict[str, Price] = field(default_factory=dict)
     #: Other names that the provider takes, to ids.
     aliases: dict[str, str] = field(default_factory=dict)
+    #: Canonical spellings of models that are listed with fees which nothing counts, to ids.
+    uncounted: dict[str, str] = field(default_factory=dict)
     #: Canonical spellings of all names, to ids.
     names: dict[str, str] = field(default_factory=dict)
     #: Reasons that were reported, so that each is reported once.
     refused: dict[str, str] = field(default_factory=dict)
 
-    def find(self, found: tuple[str, ...]) -> Price | None:
-        """Return the price of a model by any of its names."""
+    def find(self, found: tuple[str, ...]) -> str | None:
+        """Return the id of a model by any of its names."""
         for name in found:
-            if (price := self.prices.get(name)) is not None:
-                return price
-        for name in found:
-            if (model := self.names.get(canonical(name))) is not None:
-                return self.prices[model]
-        return None
+            if name in self.prices:
+                return name
+        return next((self.names[key] for key in map(canonical, found) if key in self.names), None)
+
+    def find_uncounted(self, found: tuple[str, ...]) -> str | None:
+        """Return the id of a model that has no price, whatever other sources say."""
+        keys = (key for key in map(canonical, found) if key in self.uncounted)
+        return next((self.uncounted[key] for key in keys), None)
 
     def former(self, name: str) -> tuple[str, Price | None]:
         """Return the id to keep a model by, and its price so far.
@@ -65,6 +79,14 @@ class _Listed:
             return name, self.prices.get(name, plain)
         model = name if name in self.prices else self.names.get(canonical(name), name)
         return model, self.prices.get(model)
+
+    def withdraw(self, name: str) -> Price | None:
+        """Give up a model's price for fees that nothing counts, and return what it was."""
+        model, former = self.former(name)
+        if len(self.uncounted) < LISTED_MAX:
+            self.uncounted |= dict.fromkeys((canonical(bare(model)), canonical(model)), model)
+        self.prices.pop(model, None)
+        return former
 
     def index(self) -> None:
         """Take in new ids: a name without its owner counts where only one owner has it."""
@@ -105,24 +127,25 @@ class PriceBook:
         self._published = PublishedPrices() if published is None else published
         self._listed: dict[str, _Listed] = {}
         self._credits: dict[str, dict[str, int]] = {}
-        # Price, or None for a refusal; and when to look again.
-        self._cache: OrderedDict[tuple[str, str], tuple[Price | None, int | None]] = OrderedDict()
+        self._cache: OrderedDict[tuple[str, str], _Found] = OrderedDict()
 
     def lookup(self, provider: str, model: str) -> Price | None:
         """Return what a model costs at a provider by now; None when nobody says, which refuses."""
-        key = (provider, model)
-        kept = self._cache.get(key)
-        if kept is not None and (kept[1] is None or self._clock.now_ms() < kept[1]):
-            self._cache.move_to_end(key)
-            return kept[0]
-        if provider not in self._kinds or len(model) > NAME_CHARACTERS_MAX:
-            return None
-        found = self._find(provider, model)
-        self._cache[key] = found
-        self._cache.move_to_end(key)
-        if len(self._cache) > CACHE_MAX:
-            self._cache.popitem(last=False)
-        return found[0]
+        return self._kept(provider, model).price
+
+    def name_of(self, provider: str, model: str) -> str:
+        """Return the one name that all spellings of a model have at a provider.
+
+        It is the id on the provider's own list; else the published one; else the name by which the
+        configuration prices it; else what was written, without an upstream or features. Rules about
+        models go by it: whoever writes a name otherwise must not come past them.
+        """
+        return self._kept(provider, model).name
+
+    def name_of(self, provider: str, model: str) -> str:
+        """Return the one name that all spellings of a model have at a provider."""
+        price = self.lookup(provider, model)
+        return model if price is None else price.model
 
     def refresh(self, provider: str, kind: str, payload: object) -> list[PriceChange]:
         """Take in a provider's own list, as decoded JSON, and return what changed, or was refused.
@@ -160,23 +183,51 @@ class PriceBook:
             rates[credit] = per_usd
             self._cache.clear()
 
-    def _find(self, provider: str, model: str) -> tuple[Price | None, int | None]:
+    def _kept(self, provider: str, model: str) -> _Found:
+        key = (provider, model)
+        kept = self._cache.get(key)
+        if kept is not None and (kept.until_ms is None or self._clock.now_ms() < kept.until_ms):
+            self._cache.move_to_end(key)
+            return kept
+        if provider not in self._kinds or len(model) > NAME_CHARACTERS_MAX:
+            return _Found(None, model, None)
+        found = self._find(provider, model)
+        self._cache[key] = found
+        self._cache.move_to_end(key)
+        if len(self._cache) > CACHE_MAX:
+            self._cache.popitem(last=False)
+        return found
+
+    def _find(self, provider: str, model: str) -> _Found:
         kind = self._kinds[provider]
         found = spellings(kind, model)
-        override = self._overrides.find(found)
-        listed = self._listed.get(provider)
-        own = None if listed is None else listed.find(found)
-        if own is None:
-            published = self._published.find(kind, found, self._clock.now_ms())
-            own = None if published is None else published.price
-            until_ms = None if published is None else published.until_ms
-        else:
-            until_ms = None
-        price = own if override is None else _with_limits_of(override, own)
+        own = self._own(provider, kind, found)
+        # A price that is configured for the id holds however the model is written.
+        named = self._overrides.named(found if own is None else (*found, own.name))
+        override = self._overrides.find(found if named is None else (named,))
+        name = own.name if own is not None else named or plain(kind, model)
+        price = None if own is None else own.price
+        if override is not None:
+            price = _with_limits_of(override, price)
         rates = self._credits.get(provider)
         if price is not None and rates:
             price = replace(price, credits_per_usd={**price.credits_per_usd, **rates})
-        return price, until_ms
+        return _Found(price, name, None if own is None else own.until_ms)
+
+    def _own(self, provider: str, kind: str, found: tuple[str, ...]) -> _Found | None:
+        """Return what the provider's list says about a model, or else the published prices."""
+        listed = self._listed.get(provider)
+        if listed is not None:
+            if (listed_id := listed.find(found)) is not None:
+                return _Found(listed.prices[listed_id], listed_id, None)
+            if (listed_id := listed.find_uncounted(found)) is not None:
+                return _Found(None, listed_id, None)
+        # The data know capitals, and dots where a maker writes them, but no underscores.
+        written = (*found, *(name.replace("_", "-") for name in found if "_" in name))
+        published = self._published.find(kind, written, self._clock.now_ms())
+        if published is None:
+            return None
+        return _Found(published.price, published.model, published.until_ms)
 
 
 def _with_limits_of(override: Price, own: Price | None) -> Price:
@@ -194,15 +245,18 @@ def _with_limits_of(override: Price, own: Price | None) -> Price:
 def _refusals(provider: str, source: str, listed: _Listed, new: PriceList) -> list[PriceChange]:
     told = []
     for model, reason in new.refused.items():
+        former = listed.prices.get(model)
+        holds = former
+        if model in new.uncounted:
+            former, holds = listed.withdraw(model), None
         if listed.refused.get(model) != reason and len(listed.refused) < LISTED_MAX:
             listed.refused[model] = reason
-            former = listed.prices.get(model)
             told.append(
                 PriceChange(
                     provider=provider,
                     model=model,
                     old=former,
-                    new=former,
+                    new=holds,
                     source=source,
                     refused=reason,
                 )
@@ -223,6 +277,9 @@ def _changes(provider: str, source: str, listed: _Listed, new: PriceList) -> lis
                 PriceChange(provider=provider, model=model, old=former, new=merged, source=source)
             )
         listed.prices[model] = merged
+        for key in (canonical(model), canonical(bare(model))):
+            if listed.uncounted.get(key) == model:
+                del listed.uncounted[key]
     if new.prices:
         listed.refused.pop(WHOLE_LIST, None)
     return changes

@@ -20,6 +20,10 @@ class NotAPrice(ValueError):
     """A list says something that cannot be taken as a price; the message says what."""
 
 
+class Uncounted(NotAPrice):
+    """A list names a fee that nothing known beforehand counts, so the model has no price."""
+
+
 def decimal(value: object, what: str) -> Decimal:
     """Return a number of a list; a number that YAML read as a float is what its author wrote.
 

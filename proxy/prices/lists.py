@@ -16,6 +16,8 @@ class PriceList:
     prices: Mapping[str, Price] = field(default_factory=dict)
     #: Why a model's price was not taken, by its id.
     refused: Mapping[str, str] = field(default_factory=dict)
+    #: Refused models that have fees which nothing counts: no price holds for them, former or published.
+    uncounted: frozenset[str] = frozenset()
     #: Other names that the provider takes, to ids.
     aliases: Mapping[str, str] = field(default_factory=dict)
 

@@ -55,11 +55,14 @@ class Overrides:
         self._exact = {name: price for name, price in read.items() if not _is_glob(name)}
         self._globs = tuple((name, price) for name, price in read.items() if _is_glob(name))
 
+    def named(self, spellings: tuple[str, ...]) -> str | None:
+        """Return the first of a model's names that has a price of its own; globs are no names."""
+        return next((name for name in spellings if name in self._exact), None)
+
     def find(self, spellings: tuple[str, ...]) -> Price | None:
         """Return the price of a model by any of its names; None when the configuration has none."""
-        for name in spellings:
-            if (price := self._exact.get(name)) is not None:
-                return price
+        if (exact := self.named(spellings)) is not None:
+            return self._exact[exact]
         for glob, price in self._globs:
             for name in spellings:
                 if fnmatchcase(name, glob):

@@ -82,6 +82,8 @@ class Published:
     """A published price, and until when it may be kept."""
 
     price: Price
+    #: The id of the model in the data; a caller may write it in many ways.
+    model: str
     #: Milliseconds since the epoch; None while no later price is announced.
     until_ms: int | None
 
@@ -109,7 +111,7 @@ class PublishedPrices:
                 reference = name if kind == "openrouter" else bare(name)
                 info = provider.find_model(reference, all_providers=list(self._providers))
                 if info is not None and (price := compiled(name, info, at)) is not None:
-                    return Published(price, _until_ms(info, at))
+                    return Published(price, info.id, _until_ms(info, at))
         return None
 
     def _providers_for(self, kind: str, name: str) -> Iterator[Provider]:

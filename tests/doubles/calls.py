@@ -114,7 +114,9 @@ def routed(
     assert isinstance(rules, Rules)
     target = provider.target(came.endpoint)
     assert isinstance(target, Target)
-    return Routed(arrival=came, provider=provider, target=target, rules=rules)
+    return Routed(
+        arrival=came, provider=provider, target=target, model=came.parsed.model, rules=rules
+    )
 
 
 def quoted(

@@ -133,6 +133,8 @@ async def test_a_call_on_an_allowance_that_never_reaches_the_provider_is_charged
         assert (await bursar.chat())[0] == 500
         await valkey.start()
         await books_are_closed(bursar, spent=0)
+        # It was admitted and sent, so it is recorded all the same.
+        assert (await kinds(bursar)) == {"admitted": 2, "release": 1, "settle": 1}
 
 
 async def test_the_allowance_begins_anew_when_everything_is_booked(
@@ -328,6 +330,26 @@ async def test_connections_that_are_killed_under_load_lose_no_call_and_charge_no
         assert len(bursar.simulator.calls) == answered[200]
         assert bursar.truth_output_tokens * TOKEN_NANO_USD == answered[200] * CALL
         await books_are_closed(bursar, spent=answered[200] * CALL)
+
+
+async def test_a_proxy_that_was_busy_does_not_take_its_ledger_for_gone(
+    tmp_path: Path, organization: str
+) -> None:
+    # Whatever blocks the loop for longer than the time-out, the answer is there all the while.
+    async with gateway(tmp_path, organization) as (bursar, _):
+        answers = []
+        # After so many turns of the loop a call waits for its reservation.
+        for turns in range(4, 14):
+            call = asyncio.ensure_future(bursar.chat(max_tokens=10))
+            for _ in range(turns):
+                await asyncio.wait([call], timeout=0)
+            busy_until_s = time.monotonic() + 0.25
+            while time.monotonic() < busy_until_s:
+                pass
+            answers.append((await call)[0])
+
+        assert answers == [200] * 10
+        await books_are_closed(bursar, spent=10 * CALL)
 
 
 async def test_a_proxy_that_starts_without_its_ledger_serves_when_that_is_there(

@@ -1,6 +1,6 @@
 -- Hold what a call asks of every budget, or of none of them; journal the decision in the same step.
 -- KEYS  1: the call's record   2: deadlines   3: journal   4: version of the callers' keys
---       5: set of counters     6..: one counter per budget
+--       5..: one counter per budget, then for each of them the set of its window's subjects
 -- ARGV  1: call id   2: decide | try | force   3: lease in ms   4: data for the journal (JSON)
 --       5: charges (JSON array, one [counter, budget, subject, unit, kind, length_ms, bucket_ms] each)
 --       6..: eight per budget: kind, mode, limit, held, bound, overrun_max in the budget's unit, then
@@ -13,8 +13,8 @@
 --   passed     a window does not contain now: ask again with the windows of `now`; nothing changed
 --   duplicate  detail: the state in which a call of this id is
 -- Example: two budgets of 10 and 5 dollars, a quote of 1 dollar: 1e9 is added to `reserved` of both.
-local FIXED_KEYS, FIXED_ARGV, PER_BUDGET = 5, 5, 8
-local budgets = #KEYS - FIXED_KEYS
+local FIXED_KEYS, FIXED_ARGV, PER_BUDGET = 4, 5, 8
+local budgets = (#KEYS - FIXED_KEYS) / 2
 assert(#ARGV == FIXED_ARGV + budgets * PER_BUDGET, "eight arguments per budget")
 
 local call_id, admission, lease_ms, data = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
@@ -36,7 +36,8 @@ end
 local function prepare(position)
   local at = FIXED_ARGV + (position - 1) * PER_BUDGET
   local row = {
-    key = KEYS[FIXED_KEYS + position], name = charges[position][1], unit = charges[position][4],
+    key = KEYS[FIXED_KEYS + position], subjects = KEYS[FIXED_KEYS + budgets + position],
+    subject = charges[position][3], name = charges[position][1], unit = charges[position][4],
     kind = ARGV[at + 1], mode = ARGV[at + 2], limit = tonumber(ARGV[at + 3]), held = tonumber(ARGV[at + 4]),
     bound = tonumber(ARGV[at + 5]), overrun_max = tonumber(ARGV[at + 6]),
     a = tonumber(ARGV[at + 7]), b = tonumber(ARGV[at + 8]), slot = 0,
@@ -75,12 +76,17 @@ end
 
 local function hold(row)
   row.reserved = redis.call("HINCRBY", row.key, "reserved", text(row.held))
-  if row.new or row.kind == "first-use" then redis.call("SADD", KEYS[5], row.name) end
   if row.kind ~= "fixed" then
     -- An idle rolling window is empty long before its key goes.
+    redis.call("SADD", row.subjects, row.subject)
+    redis.call("PEXPIRE", row.subjects, text(row.a + KEPT_MS))
     redis.call("PEXPIRE", row.key, text(row.a + KEPT_MS))
-  elseif row.new and row.b > 0 then
-    redis.call("PEXPIREAT", row.key, text(row.b + KEPT_MS))
+  elseif row.new then
+    redis.call("SADD", row.subjects, row.subject)
+    if row.b > 0 then
+      redis.call("PEXPIREAT", row.subjects, text(row.b + KEPT_MS))
+      redis.call("PEXPIREAT", row.key, text(row.b + KEPT_MS))
+    end
   end
   if row.bound > row.held then redis.call("HINCRBY", row.key, "excess", text(row.bound - row.held)) end
   local above = row.spent + row.reserved - row.limit - row.overrun

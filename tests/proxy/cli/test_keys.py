@@ -50,12 +50,12 @@ def test_a_key_has_what_was_asked_for(capsys: Output) -> None:
 
 
 def test_a_list_shows_no_secret(capsys: Output) -> None:
-    key = created(capsys, "--name", "ci")["key"]
+    key = created(capsys, "--name", "[bold]ci[/]")["key"]
 
     assert run(["keys", "list"]) == 0
 
     shown = capsys.readouterr().out
-    assert "ci" in shown
+    assert "[bold]ci[/]" in shown
     assert "active" in shown
     assert key not in shown
 

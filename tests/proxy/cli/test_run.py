@@ -9,8 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
+from policies.clock import SystemClock
+from policies.decisions import Standing
 from proxy.cli.main import run
+from proxy.cli.run import Outcome, _summary, _summary_json
+from proxy.cli.tally import Tally
+from proxy.telemetry.metrics import Metrics
 from tests.doubles.waiting import until
 from tests.proxy.cli.conftest import Finish, Start
 
@@ -48,6 +54,33 @@ try:
 except openai.APIStatusError as error:
     print(error.status_code, error.code)
 """
+
+# What an SDK does, without the second that it takes to import one.
+PLAIN = """
+import json, os, urllib.error, urllib.request
+
+body = {{"model": {model!r}, "max_tokens": {tokens}, "messages": [{{"role": "user", "content": "Hi"}}]}}
+request = urllib.request.Request(
+    os.environ["OPENAI_BASE_URL"] + "/chat/completions",
+    json.dumps(body).encode(),
+    {{
+        "authorization": "Bearer " + os.environ["OPENAI_API_KEY"],
+        "content-type": "application/json",
+        "x-simulator-scenario": json.dumps({scenario}),
+    }},
+)
+try:
+    print(urllib.request.urlopen(request).read(1))
+except urllib.error.HTTPError as error:
+    print(error.code)
+"""
+
+
+def plain(
+    model: str = "openai/gpt-4o", tokens: int = 10_000, scenario: dict[str, Any] | None = None
+) -> str:
+    """Return a program that makes one call."""
+    return PLAIN.format(model=model, tokens=tokens, scenario=scenario or {})
 
 
 @pytest.fixture
@@ -106,11 +139,11 @@ async def test_a_call_beyond_the_budget_may_be_cut_down_to_it(
 ) -> None:
     done = await finish(
         *("run", "--budget", "0.01 USD", "--when-short", "clamp", "--json"),
-        *("--", sys.executable, "-c", REFUSED),
+        *("--", sys.executable, "-c", plain()),
         **providers,
     )
 
-    assert done.stdout == ""
+    assert done.stdout == "b'{'\n"
     found = summed_up(done.stderr)
     assert (found["calls"], found["refused"]) == (1, 0)
     assert found["budget"]["spent"]["nano_usd"] <= 10_000_000
@@ -131,7 +164,7 @@ async def test_the_program_sees_the_gateway_and_no_real_key(
 async def test_a_model_whose_price_nobody_knows_is_refused_or_held_at_what_was_said(
     finish: Finish, providers: dict[str, str]
 ) -> None:
-    program = REFUSED.replace("openai/gpt-4o", "gpt-of-tomorrow").replace("10_000", "10")
+    program = plain("gpt-of-tomorrow", 10)
     run = ("run", "--budget", "5 USD", "--json")
 
     refused = await finish(*run, "--", sys.executable, "-c", program, **providers)
@@ -139,7 +172,7 @@ async def test_a_model_whose_price_nobody_knows_is_refused_or_held_at_what_was_s
         *run, "--when-unpriced", "1 USD", "--", sys.executable, "-c", program, **providers
     )
 
-    assert refused.stdout.startswith("400 ")
+    assert refused.stdout == "400\n"
     assert summed_up(refused.stderr)["failed"] == {"unpriced": 1}
     assert summed_up(held.stderr)["budget"]["spent"]["usd"] == "1"
 
@@ -149,11 +182,11 @@ async def test_one_provider_may_serve_everything(
 ) -> None:
     done = await finish(
         *("run", "--budget", "1 USD", "--provider", "sim", "--json"),
-        *("--", sys.executable, "-c", REFUSED.replace("10_000", "10")),
+        *("--", sys.executable, "-c", plain(tokens=10)),
         **providers,
     )
 
-    assert done.stdout == ""
+    assert done.stdout == "b'{'\n"
     assert summed_up(done.stderr)["calls"] == 1
 
 
@@ -172,6 +205,28 @@ async def test_the_summary_comes_after_a_program_that_was_killed(
     done = await running.finish()
     assert done.status == 128 + signal.SIGTERM
     assert "spent $0 of $5 in 0 calls" in done.stderr
+
+
+async def test_the_last_calls_are_waited_for_until_somebody_is_impatient(
+    start: Start, providers: dict[str, str], tmp_path: Path
+) -> None:
+    # The provider is silent after a first piece; the program does not wait for the rest.
+    program = plain(tokens=10, scenario={"stall_after_events": 2})
+    program = program.replace("json.dumps(body)", 'json.dumps(body | {"stream": True})')
+    program = program.replace(
+        "print(urllib.request.urlopen(request).read(1))",
+        "urllib.request.urlopen(request).read(1); os._exit(5)",
+    )
+    running = await start(
+        *("run", "--budget", "5 USD", "--json", "--", sys.executable, "-c", program), **providers
+    )
+    await running.logged("waiting for the last calls to be settled")
+
+    running.signal(signal.SIGINT)
+
+    done = await running.finish()
+    assert done.status == 5
+    assert summed_up(done.stderr)["calls"] == 1
 
 
 async def test_a_program_that_is_not_there_is_127(
@@ -223,9 +278,46 @@ async def test_the_log_can_be_kept(
 
     done = await finish(
         *("run", "--budget", "0.01 USD", "--log-file", str(log)),
-        *("--", sys.executable, "-c", REFUSED),
+        *("--", sys.executable, "-c", plain()),
         **providers,
     )
 
     assert done.status == 0
     assert "call_refused" in log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("spent", "reserved", "said"),
+    [
+        (3, 0, "spent 3 calls of 5 calls in 2 calls, 1 refused; 2 calls left"),
+        (3, 1, "; 1 calls left, 1 calls still reserved (and failed: 1 unpriced)"),
+        (None, 0, "the ledger does not answer, so what was spent is not known, in 2 calls"),
+    ],
+)
+def test_what_is_said_at_the_end(spent: int | None, reserved: int, said: str) -> None:
+    tally = Tally(Metrics(SystemClock()), structlog.wrap_logger(structlog.ReturnLogger()))
+    tally.admissions, tally.refusals = 2, 1
+    if reserved:
+        tally.others["unpriced"] = 1
+    standing = None if spent is None else _standing(spent, reserved)
+
+    outcome = Outcome(status=0, standing=standing, tally=tally)
+
+    assert said in _summary(outcome)
+    assert (json.loads(_summary_json(outcome))["budget"] is None) == (spent is None)
+
+
+def _standing(spent: int, reserved: int) -> Standing:
+    return Standing(
+        budget="run",
+        subject="",
+        unit="calls",
+        mode="enforce",
+        limit=5,
+        spent=spent,
+        reserved=reserved,
+        overrun=0,
+        start_ms=0,
+        end_ms=None,
+        window="lifetime",
+    )

@@ -12,7 +12,7 @@ import pytest
 
 from policies.budgets import Budget
 from policies.decisions import Admitted, Moved
-from policies.errors import IllegalTransition, LedgerUnavailable
+from policies.errors import IllegalTransition, LedgerRefused, LedgerUnavailable
 from policies.ledger.interface import Admission, Ask
 from policies.ledger.memory import MemoryLedger
 from policies.ledger.redis_ledger import RedisLedger
@@ -237,6 +237,21 @@ async def test_a_replay_that_is_interrupted_goes_on_where_it_was(
 
     assert await replay(flaky, waiting, lambda _: ()) == 3
 
+    assert await stands(ledger, DAY) == [(2_100, 0)]
+
+
+async def test_an_entry_that_the_ledger_refuses_does_not_hold_up_the_others(
+    flaky: FlakyLedger, ledger: Ledger, waiting: WriteAhead
+) -> None:
+    for number in range(3):
+        made = await admitted(ledger, DAY, call_id=f"call_{number}")
+        waiting.append(unbooked(made, SPENT))
+    flaky.fail("settle", fault=LedgerRefused("ERR the counters of the call's record"))
+
+    assert await replay(flaky, waiting, lambda _: ()) == 2
+
+    assert [entry.reservation.call_id for entry in waiting.waiting()] == ["call_0"]
+    assert await replay(flaky, waiting, lambda _: ()) == 1
     assert await stands(ledger, DAY) == [(2_100, 0)]
 
 
