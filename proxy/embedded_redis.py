@@ -23,6 +23,7 @@ import threading
 import time
 from pathlib import Path
 from typing import IO, Final
+from urllib.parse import quote
 
 from policies.errors import BursarError
 
@@ -50,7 +51,7 @@ class EmbeddedRedis:
     @property
     def url(self) -> str:
         """The server's address."""
-        return f"unix://{socket_path(self._folder)}"
+        return f"unix://{quote(str(socket_path(self._folder)))}"
 
     def start(self) -> str:
         """Start the server, or join the users of one that runs; return its address. Blocks.

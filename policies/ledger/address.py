@@ -64,7 +64,8 @@ def parse_url(url: str) -> Deployment:
     password = unquote(parts.password) if parts.password else None
     if parts.scheme == "unix":
         database = int(parse_qs(parts.query).get("db", ["0"])[0])
-        address = Address(path=parts.path, database=database, username=username, password=password)
+        path = unquote(parts.path)
+        address = Address(path=path, database=database, username=username, password=password)
         return Deployment(kind="one", addresses=(address,))
     scheme, _, kind = parts.scheme.partition("+")
     if scheme not in ("redis", "rediss") or kind not in ("", "sentinel", "cluster"):
@@ -78,13 +79,21 @@ def parse_url(url: str) -> Deployment:
     service = segments.pop(0) if kind == "sentinel" and segments else ""
     addresses = tuple(
         Address(
-            host=host.rpartition(":")[0] or host,
-            port=int(host.rpartition(":")[2]) if ":" in host else 6379,
+            host=host,
+            port=port,
             tls=scheme == "rediss",
             database=int(segments[0]) if segments else 0,
             username=username,
             password=password,
         )
-        for host in hosts
+        for host, port in map(_host_and_port, hosts)
     )
     return Deployment(kind=kind or "one", addresses=addresses, service=service)
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    """Return both of `host`, `host:port` or `[IPv6]:port`; what is left out is what Redis has."""
+    host, colon, port = text.rpartition(":")
+    if not colon or text.endswith("]"):
+        host, port = text, "6379"
+    return host.strip("[]") or "localhost", int(port)

@@ -70,7 +70,7 @@ def deployment(url: str, *, timeout_s: float, spawn: Spawn, clock: Clock) -> Com
 
 async def _master(found: Deployment, timeout_s: float) -> Address:
     """Ask the sentinels where the master is; they are asked again after every break."""
-    first = found.addresses[0]
+    first, service = found.addresses[0], found.service or "mymaster"
     # They are asked one after the other, all within the time that a connection has: one that is gone
     # or silent must leave some for the others, and is not tried twice.
     each_s = timeout_s / (len(found.addresses) + 1)
@@ -83,9 +83,9 @@ async def _master(found: Deployment, timeout_s: float) -> Address:
         },
     )
     try:
-        host, port = await sentinel.discover_master(found.service or "mymaster")
+        host, port = await sentinel.discover_master(service)
     except RedisError as error:
-        raise LedgerUnavailable(f"the sentinels name no master: {error}") from error
+        raise LedgerUnavailable(f"the sentinels name no master '{service}'") from error
     finally:
         for client in sentinel.sentinels:
             await client.aclose()

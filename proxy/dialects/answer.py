@@ -14,6 +14,7 @@ from proxy.dialects.interface import Reading
 
 # Enough for a journal entry; a provider may put a whole page of HTML into a message.
 ERROR_CHARS_MAX: Final = 2_000
+_CODE_MAX: Final = 999_999
 # The beginning of a body that was cut is searched for its id as far as any format has put it.
 _ID_BYTES_SEARCHED: Final = 512
 
@@ -35,9 +36,11 @@ class Answer(ABC):
         self.service_tier: str | None = None
         self.finish: str | None = None
         self.error: str | None = None
+        self.error_code: str | None = None
         self.produced_output = False
         self.status: str | None = None
         self._other_ids: list[str] = []
+        self._tool_calls: dict[str, int] = {}
         self._amounts: dict[str, str] = {}
         self._lines: tuple[UsageLine, ...] = ()
         #: Usage was seen, but what came later makes it no more than a part of the truth.
@@ -90,11 +93,19 @@ class Answer(ABC):
         if match:
             self.identify(match[1].decode(errors="replace"), None)
 
-    def note_error(self, raw: msgspec.Raw) -> None:
-        """Take note of an error's message, in whichever of the shapes that servers use."""
+    def note_error(self, raw: msgspec.Raw, code: object = None) -> None:
+        """Take note of an error's message and code, in whichever of the shapes that servers use.
+
+        Args:
+            raw: the error.
+            code: what stands beside it as a code.
+        """
         if is_absent(raw):
             return
         error = decoded(_ERROR, raw)
+        inner = error if isinstance(error, dict) else {}
+        codes = (code, *map(inner.get, ("code", "type", "status")))
+        self.error_code = next(filter(None, map(_code, codes)), self.error_code)
         message = error.get("message") if isinstance(error, dict) else error
         text = (
             message if isinstance(message, str) and message else bytes(raw).decode(errors="replace")
@@ -102,6 +113,11 @@ class Answer(ABC):
         self.error = text[:ERROR_CHARS_MAX]
         # Unless usage comes with the error or after it, there is more than was counted.
         self._doubtful = True
+
+    def note_tool_calls(self, kind: str, number: int) -> None:
+        """Take note of billable calls of a tool that the provider ran, in the answer so far."""
+        if number > self._tool_calls.get(kind, 0):
+            self._tool_calls[kind] = number
 
     def note_cost(self, currency: str, raw: msgspec.Raw) -> None:
         """Take note of what the provider says it billed."""
@@ -135,7 +151,16 @@ class Answer(ABC):
             generation_ids=tuple(dict.fromkeys(ids)),
             finish=self.finish,
             error=self.error,
+            error_code=self.error_code,
+            tool_calls=tuple(sorted(self._tool_calls.items())),
             produced_output=self.produced_output,
             cost=ReportedCost(amounts=dict(self._amounts)) if self._amounts else None,
             status=self.status,
         )
+
+
+def _code(value: object) -> str | None:
+    """Return an error's code as text: names, and numbers as far as a status goes."""
+    if isinstance(value, int) and 0 < value <= _CODE_MAX and not isinstance(value, bool):
+        return str(value)
+    return name_of(value)

@@ -27,6 +27,8 @@ class _OutputDetails(msgspec.Struct):
 
 class _ServerToolUse(msgspec.Struct):
     web_search_requests: Tokens = None
+    web_fetch_requests: Tokens = None
+    code_execution_requests: Tokens = None
 
 
 class Iteration(msgspec.Struct):
@@ -67,6 +69,15 @@ def numbers_of(counted: Iteration) -> Numbers:
         "output": counted.output_tokens or 0,
         "thinking": details.thinking_tokens or 0,
         "searches": tools.web_search_requests or 0,
+    }
+
+
+def tool_calls_of(counted: Iteration) -> dict[str, int]:
+    """Return the calls of the provider's tools besides searches."""
+    tools = counted.server_tool_use or _ServerToolUse()
+    return {
+        "web_fetch": tools.web_fetch_requests or 0,
+        "code_execution": tools.code_execution_requests or 0,
     }
 
 

@@ -165,9 +165,7 @@ class ChatCompletions:
         return b"data: " + openai_errors.error_body(kind, message) + b"\n\n" + DONE
 
 
-def _demand(
-    request: _Request, body: bytes, model: str, added: tuple[ToolDemand, ...]
-) -> Demand:
+def _demand(request: _Request, body: bytes, model: str, added: tuple[ToolDemand, ...]) -> Demand:
     limits = [
         limit for limit in (request.max_completion_tokens, request.max_tokens) if limit is not None
     ]

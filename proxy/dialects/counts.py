@@ -19,7 +19,8 @@ NAME_CHARS_MAX: Final = 256
 Tokens = Annotated[int, msgspec.Meta(ge=0, le=TOKENS_MAX)] | None
 
 #: The default of a raw member: a null and nothing mean the same in every answer.
-ABSENT: Final = msgspec.Raw(b"null")
+_NULL: Final = b"null"
+ABSENT: Final = msgspec.Raw(_NULL)
 
 # Two digits of exponent: enough for any price, too few to make a huge number out of a few bytes.
 _AMOUNT: Final = re.compile(rb'"?(\d{1,20}(?:\.\d{1,40})?(?:[eE][+-]?\d{1,2})?)"?')
@@ -37,7 +38,12 @@ def decoded(decoder: msgspec.json.Decoder[T], data: bytes | msgspec.Raw) -> T | 
 def is_absent(raw: msgspec.Raw) -> bool:
     """Say whether a raw member is null or was left out."""
     # Not by its bytes: that would copy sixty MiB of messages to compare four of them.
-    return memoryview(raw) == b"null"
+    return len(memoryview(raw)) == len(_NULL) and bytes(raw) == _NULL
+
+
+def opens_with(raw: msgspec.Raw, bracket: bytes) -> bool:
+    """Say whether a raw member is an object, an array or a text, by its first byte."""
+    return bytes(memoryview(raw)[:1]) == bracket
 
 
 def name_of(value: object) -> str | None:

@@ -18,7 +18,9 @@ from proxy.dialects.openai_usage import chat_lines
 from proxy.dialects.other_models import other_models
 
 # Some servers embed pictures as well.
-_HIDDEN: Final = json_text.names_pattern({"audio", "image", "image_url", "input_audio", "video", "video_url"})
+_HIDDEN: Final = json_text.names_pattern(
+    {"audio", "image", "image_url", "input_audio", "video", "video_url"}
+)
 
 
 class _Request(msgspec.Struct):

@@ -32,11 +32,6 @@ class Metadata(msgspec.Struct, rename="camel"):
     traffic_type: Any = None
 
     @property
-    def counts_output(self) -> bool:
-        """It says how much output there was."""
-        return self._candidates is not None or self.thoughts_token_count is not None
-
-    @property
     def _candidates(self) -> int | None:
         if self.candidates_token_count is None:
             return self.response_token_count

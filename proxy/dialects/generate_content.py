@@ -265,8 +265,14 @@ class _Web(msgspec.Struct, rename="camel"):
     web_search_queries: list[Any] | None = None
 
 
+class _Addresses(msgspec.Struct, rename="camel"):
+    url_metadata: list[Any] | None = None
+
+
 class _Candidate(msgspec.Struct, rename="camel"):
+    index: Any = None
     finish_reason: Any = None
+    url_context_metadata: _Addresses | None = None
     grounding_metadata: _Web | None = None
 
 
@@ -297,14 +303,21 @@ class GeneratedAnswer(Answer):
         self._metadata = Metadata()
         self._web_searches = 0
         self._usage_at_end = False
+        #: Candidates by their index: each has an end of its own.
+        self._seen: set[int] = set()
+        self._finished: set[int] = set()
+        self._code_runs = 0
 
     @property
     def usage_is_final(self) -> bool:
-        """When it came with the reason for the finish, or after it: nothing else marks the end."""
+        """When it came with the last candidate's finish, or after it.
+
+        Even then a chunk may follow that counts more: only the connection's end is the end.
+        """
         return self._usage_at_end
 
     def tells(self, block: bytes) -> bool:
-        """Chunks with usage, a finish, an error or searches, and the first one with an id."""
+        """Chunks with usage, a finish, an error or tools, several candidates', and the first id."""
         if not self.produced_output and b'"parts"' in block:
             self.produced_output = True
         return (
@@ -312,6 +325,9 @@ class GeneratedAnswer(Answer):
             or self.generation_id is None
             or b'"error"' in block
             or b'"groundingMetadata"' in block
+            or b'"index"' in block
+            or b'"executableCode"' in block
+            or b'"urlContextMetadata"' in block
             or _FINISHES.search(block) is not None
         )
 
@@ -352,12 +368,21 @@ class GeneratedAnswer(Answer):
             return
         # Output after the last usage has not been counted, unless usage comes with it.
         self._usage_at_end = False
-        searches = 0
+        searches = addresses = 0
         for candidate in decoded(_CANDIDATES, raw) or ():
-            self.finish = name_of(candidate.finish_reason) or self.finish
+            index = candidate.index if isinstance(candidate.index, int) else 0
+            self._seen.add(index)
+            finish = name_of(candidate.finish_reason)
+            if finish is not None:
+                self.finish = finish
+                self._finished.add(index)
+            addresses += len((candidate.url_context_metadata or _Addresses()).url_metadata or ())
             grounding = candidate.grounding_metadata or _Web()
             searches += len(grounding.web_search_queries or ())
         self._web_searches = max(self._web_searches, searches)
+        self._code_runs += bytes(raw).count(b'"executableCode"')
+        self.note_tool_calls("code_execution", self._code_runs)
+        self.note_tool_calls("url_context", addresses)
 
     def _count(self, raw: msgspec.Raw) -> None:
         metadata = decoded(METADATA, raw)
@@ -367,4 +392,4 @@ class GeneratedAnswer(Answer):
         self._metadata = self._metadata.then(metadata)
         self.service_tier = name_of(self._metadata.traffic_type)
         self.note_usage(self._metadata.lines(self._web_searches))
-        self._usage_at_end = self.finish is not None and not self._unfinished
+        self._usage_at_end = self.finish is not None and self._seen <= self._finished

@@ -7,11 +7,11 @@ file was written is hidden, too.
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from proxy.dialects.counts import decoded
+from proxy.dialects.counts import decoded, opens_with
 from proxy.dialects.json_text import found, written
 
 # Strings that are looked through; a body of more has more tokens than any context window, so that
@@ -25,7 +25,14 @@ _SHOWN: Final = frozenset(
         *("text", "input_text", "output_text", "refusal", "message", "ephemeral", "summary_text"),
         *("reasoning", "reasoning_text", "reasoning.text", "reasoning.summary"),
         *("reasoning.encrypted", "thinking", "redacted_thinking", "compaction"),
-        *("function", "function_call", "function_call_output", "custom", "grammar", "custom_tool_call"),
+        *(
+            "function",
+            "function_call",
+            "function_call_output",
+            "custom",
+            "grammar",
+            "custom_tool_call",
+        ),
         *("custom_tool_call_output", "local_shell_call", "local_shell_call_output", "exec"),
         *("shell_call", "shell_call_output", "exit", "timeout", "apply_patch_call"),
         *("apply_patch_call_output", "create_file", "update_file", "delete_file"),
@@ -86,9 +93,7 @@ class _Block(msgspec.Struct):
 
 _MESSAGES: Final = msgspec.json.Decoder(list[_Message])
 _BLOCKS: Final = msgspec.json.Decoder(list[_Block])
-_MEMBERS: Final[msgspec.json.Decoder[list[dict[str, Any]]]] = msgspec.json.Decoder(
-    list[dict[str, msgspec.Raw]]
-)
+_MEMBERS: Final = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 
 
 def without_tool_inputs(messages: msgspec.Raw) -> msgspec.Raw | bytes:
@@ -101,13 +106,13 @@ def without_tool_inputs(messages: msgspec.Raw) -> msgspec.Raw | bytes:
         return messages
     contents: list[bytes] = []
     for message in known:
-        if memoryview(message.content)[:1] != b"[":
+        if not opens_with(message.content, b"["):
             continue
         # Blocks without a type are unusual; and to find that out costs nothing.
         blocks = decoded(_BLOCKS, message.content) and decoded(_MEMBERS, message.content)
         if blocks is None:
             return messages
-        contents += map(_written, blocks)
+        contents += [_written(block) for block in blocks]
     return b",".join(contents)
 
 

@@ -9,10 +9,10 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar, cast, ge
 
 import msgspec
 
-from proxy.dialects.counts import ABSENT, is_absent
+from proxy.dialects.counts import ABSENT, is_absent, opens_with
 from proxy.dialects.interface import MalformedRequest
 
-T = TypeVar("T")
+T = TypeVar("T", bound=msgspec.Struct)
 
 #: A limit on output above it is no limit that a model has; what is below is the quote's to clamp.
 TOKENS_MAX: Final = 2**31
@@ -204,7 +204,7 @@ def _pairs(text: bytes | msgspec.Raw) -> list[tuple[str, msgspec.Raw]]:
     return [(key.name, value) for key, value in decoder.decode(text).items()]
 
 
-def _members_once(kind: type[Any], text: bytes | msgspec.Raw) -> Members:
+def _members_once(kind: type[msgspec.Struct], text: bytes | msgspec.Raw) -> Members:
     """Return an object's members; refuse a field given twice: servers disagree on which one wins.
 
     Only what the Struct reads is looked at: a tool's schema or a message may use the same names for
@@ -223,14 +223,14 @@ def _members_once(kind: type[Any], text: bytes | msgspec.Raw) -> Members:
     return members
 
 
-def _settings(kind: type[Any], members: Members) -> Members:
+def _settings(kind: type[msgspec.Struct], members: Members) -> Members:
     """Return the members that are to be decoded, without what is in them and not read."""
     settings: Members = {}
     for name, field in _fields(kind).items():
         value = members.get(name, ABSENT)
         if is_absent(value):
             continue
-        if field.inner is not None and memoryview(value)[:1] == b"{":
+        if field.inner is not None and opens_with(value, b"{"):
             inner = _settings(field.inner, _members_once(field.inner, value))
             value = msgspec.Raw(written(inner))
         if len(memoryview(value)) > SETTING_BYTES_MAX:
@@ -246,21 +246,23 @@ class _Field(NamedTuple):
     name: str
     raw: bool
     #: The Struct that the field holds.
-    inner: type[Any] | None
+    inner: type[msgspec.Struct] | None
 
 
 @cache
-def _fields(kind: type[Any]) -> Mapping[str, _Field]:
+def _fields(kind: type[msgspec.Struct]) -> Mapping[str, _Field]:
     fields = {}
     for field in msgspec.structs.fields(kind):
         held = (field.type, *get_args(field.type))
         inner = [each for each in held if isinstance(each, type(msgspec.Struct))]
-        fields[field.encode_name] = _Field(field.name, field.type is msgspec.Raw, next(iter(inner), None))
+        fields[field.encode_name] = _Field(
+            field.name, field.type is msgspec.Raw, next(iter(inner), None)
+        )
     return fields
 
 
 @cache
-def _decoder(kind: type[Any]) -> msgspec.json.Decoder[Any]:
+def _decoder(kind: type[msgspec.Struct]) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(kind)
 
 

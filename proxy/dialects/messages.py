@@ -11,7 +11,14 @@ from policies.demand import Demand, ToolDemand
 from proxy.dialects import json_text
 from proxy.dialects.add_ons import add_ons
 from proxy.dialects.answer import Answer
-from proxy.dialects.anthropic_usage import Iteration, MessageUsage, Numbers, lines_of, numbers_of
+from proxy.dialects.anthropic_usage import (
+    Iteration,
+    MessageUsage,
+    Numbers,
+    lines_of,
+    numbers_of,
+    tool_calls_of,
+)
 from proxy.dialects.counts import ABSENT, decoded, is_absent, name_of
 from proxy.dialects.hidden_input import hidden_input, without_tool_inputs
 from proxy.dialects.interface import ErrorKind, MalformedRequest, Meter, ParsedRequest
@@ -165,9 +172,7 @@ _ERROR_TYPES: Final = {
 }
 
 
-def _demand(
-    request: _Request, body: bytes, model: str, added: tuple[ToolDemand, ...]
-) -> Demand:
+def _demand(request: _Request, body: bytes, model: str, added: tuple[ToolDemand, ...]) -> Demand:
     hidden = [*_hidden_input(request)]
     # A thread's history and a container's files and skills are with the provider.
     hidden += ["container"] if not is_absent(request.container) else []
@@ -329,6 +334,8 @@ class MessagesAnswer(Answer):
         self.note_cost("USD", usage.cost)
         for name, number in numbers_of(usage).items():
             self._numbers[name] = max(number, self._numbers.get(name, 0))
+        for kind, calls in tool_calls_of(usage).items():
+            self.note_tool_calls(kind, calls)
         self._iterations = usage.iterations or self._iterations
         self.note_usage(lines_of(self._numbers, self._iterations))
         return usage.output_tokens is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from typing import Annotated, Any, Final
 
@@ -12,7 +13,7 @@ from policies.demand import Demand, ToolDemand
 from proxy.dialects import json_text, openai_errors
 from proxy.dialects.add_ons import add_ons
 from proxy.dialects.answer import Answer
-from proxy.dialects.counts import ABSENT, decoded, is_absent, name_of
+from proxy.dialects.counts import ABSENT, decoded, is_absent, name_of, opens_with
 from proxy.dialects.hidden_input import hidden_input
 from proxy.dialects.interface import ErrorKind, Meter, ParsedRequest
 from proxy.dialects.metering import BodyMeter, EventMeter, is_event_stream
@@ -48,7 +49,11 @@ _HIDDEN: Final = json_text.names_pattern(
 _CLIENT_TOOLS: Final = frozenset(
     {None, "apply_patch", "custom", "function", "local_shell", "namespace", "tool_search"}
 )
-_SEARCH: Final = re.compile(rb'"type"\s*:\s*"web_search_call"')
+_SEARCH: Final = re.compile(rb'"type"\s*+:\s*+"web_search_call"')
+# Tools that are billed by the call, if the provider ran them.
+_CALLS: Final = re.compile(
+    rb'"type"\s*+:\s*+"(code_interpreter|computer|file_search|image_generation|mcp)_call"'
+)
 _ENDS: Final = frozenset({"cancelled", "completed", "failed", "incomplete"})
 
 
@@ -161,9 +166,7 @@ class Responses:
         return b"event: response.failed\ndata: " + msgspec.json.encode(event) + b"\n\n"
 
 
-def _demand(
-    request: _Request, body: bytes, model: str, added: tuple[ToolDemand, ...]
-) -> Demand:
+def _demand(request: _Request, body: bytes, model: str, added: tuple[ToolDemand, ...]) -> Demand:
     hidden = [*hidden_input(_HIDDEN, "input", request.input)]
     stateful = {
         "conversation": not is_absent(request.conversation),
@@ -197,7 +200,7 @@ def _hidden_in_tools(tools: Iterable[_Tool]) -> list[str]:
     hidden = set()
     for tool in tools:
         # An object describes a new container, empty but for the files it names.
-        if memoryview(tool.container)[:1] == b'"' or b'"file_ids"' in bytes(tool.container):
+        if opens_with(tool.container, b'"') or b'"file_ids"' in bytes(tool.container):
             hidden.add("container")
         if not is_absent(tool.vector_store_ids):
             hidden.add("vector_store_ids")
@@ -237,6 +240,7 @@ class _Response(msgspec.Struct):
 
 class _Event(msgspec.Struct):
     type: Any = None
+    code: Any = None
     message: msgspec.Raw = ABSENT
     response: msgspec.Raw = ABSENT
     error: msgspec.Raw = ABSENT
@@ -276,7 +280,7 @@ class ResponsesAnswer(Answer):
             self._note(response)
         elif kind == "error":
             # OpenAI's documents have the message beside the type; its servers nest it as well.
-            self.note_error(event.message if is_absent(event.error) else event.error)
+            self.note_error(event.message if is_absent(event.error) else event.error, event.code)
             self.terminal = True
 
     def note_body(self, body: bytes) -> None:
@@ -298,6 +302,8 @@ class ResponsesAnswer(Answer):
         self.service_tier = name_of(response.service_tier) or self.service_tier
         self.produced_output = self.produced_output or b"{" in bytes(response.output)
         self.note_error(response.error)
+        for kind, number in Counter(_CALLS.findall(response.output)).items():
+            self.note_tool_calls(kind.decode(), number)
         if not is_absent(response.usage):
             self.note_usage(
                 response_lines(

@@ -210,7 +210,6 @@ def _journal_data(
         "tags": dict(caller.tags),
         "provider": routed.provider.name,
         "model": routed.model,
-        "spelled": parsed.demand.model if parsed.demand.model != routed.model else None,
         "dialect": arrival.dialect.name,
         "streamed": parsed.stream,
         "body_bytes": parsed.demand.body_bytes,
@@ -218,6 +217,8 @@ def _journal_data(
         # What each budget was asked for, in its unit: a backtest decides again from this.
         "asks": [[ask.budget.name, ask.subject, ask.held, ask.bound] for ask in asks],
     }
+    if parsed.demand.model != routed.model:
+        data["spelled"] = parsed.demand.model
     if found is not None:
         data["quote"] = {
             "nano_usd": found.amounts.nano_usd,

@@ -42,6 +42,7 @@ _TOKEN_ITEMS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 #: Items that give way to a more exact one of the same part.
 _GENERAL_ITEMS: Final = frozenset({"input_cache_write"})
+_KNOWN_UNITS: Final = frozenset({"perMTokens", "perCount", "perSecond"})
 _TOKENS_PER: Final = {"kTokens": 1_000, "tokens": 1}
 #: Fee items by the piece, and the parts that they price.
 _COUNT_ITEMS: Final = {"web_search": "web_search_nano", "request": "call_nano"}
@@ -84,8 +85,8 @@ def read(payload: object) -> PriceList:
 
 def _price(model: str, row: Mapping[str, object]) -> Price:
     pricings = mapping(row.get("pricings"), "pricings")
-    parts = _parts(pricings)
     unpriced = _unpriced_media(pricings, row.get("output_modalities"))
+    parts = _parts(pricings)
     images = [step.amount for step in _steps("image", pricings.get("image"), "perCount")]
     return Price(
         model=model,
@@ -121,15 +122,17 @@ def _unpriced_media(pricings: Mapping[str, object], made: object) -> tuple[str, 
 
     Raises:
         Uncounted: there is such a fee that a call in text may cause, too.
-        NotAPrice: an item is no list of fees.
+        NotAPrice: a fee cannot be read.
     """
     modalities = made if isinstance(made, Sequence) else ()
     unpriced = []
     for item, rows in pricings.items():
         for unit in _uncounted_units(item, rows):
             about = [medium for medium in _MEDIA if medium in item]
+            if not about and unit not in _KNOWN_UNITS and item in {*_TOKEN_ITEMS, *_COUNT_ITEMS}:
+                raise NotAPrice(f"{item}: the unit '{unit}' is not known")
             if not about or any(medium in modalities for medium in about):
-                raise Uncounted(f"{item}: nothing is counted in the unit '{unit}'")
+                raise Uncounted(f"{item}: what is charged for '{unit}' is not counted")
             unpriced.append(f"{item} {unit}")
     return tuple(dict.fromkeys(unpriced))
 
@@ -159,7 +162,7 @@ def _steps(item: str, rows: object, unit: str) -> tuple[Step, ...]:
         fields = mapping(row, item)
         if fields.get("currency") != "USD":
             raise NotAPrice(f"{item}: the currency is not USD but {fields.get('currency')!r}")
-        if fields["unit"] == unit:
+        if fields.get("unit") == unit:
             steps.append(_step(item, fields))
     return tuple(steps)
 

@@ -86,16 +86,17 @@ class _Listed:
         if len(self.uncounted) < LISTED_MAX:
             self.uncounted |= dict.fromkeys((canonical(bare(model)), canonical(model)), model)
         self.prices.pop(model, None)
+        self.aliases = {alias: other for alias, other in self.aliases.items() if other != model}
         return former
 
     def index(self) -> None:
         """Take in new ids: a name without its owner counts where only one owner has it."""
         self.names = {canonical(model): model for model in reversed(self.prices)}
         bare_names: dict[str, set[str]] = {}
-        for model in self.prices:
+        for model in {*self.prices, *self.uncounted.values()}:
             bare_names.setdefault(canonical(bare(model)), set()).add(model)
         for name, models in bare_names.items():
-            if len(models) == 1:
+            if len(models) == 1 and models <= self.prices.keys():
                 self.names.setdefault(name, *models)
         for alias, model in self.aliases.items():
             self.names.setdefault(canonical(alias), model)
@@ -141,11 +142,6 @@ class PriceBook:
         models go by it: whoever writes a name otherwise must not come past them.
         """
         return self._kept(provider, model).name
-
-    def name_of(self, provider: str, model: str) -> str:
-        """Return the one name that all spellings of a model have at a provider."""
-        price = self.lookup(provider, model)
-        return model if price is None else price.model
 
     def refresh(self, provider: str, kind: str, payload: object) -> list[PriceChange]:
         """Take in a provider's own list, as decoded JSON, and return what changed, or was refused.

@@ -77,13 +77,3 @@ def _owner_and_name(model: str) -> tuple[str, str]:
     """Return both in their canonical spelling; Vertex writes a date behind an `@`."""
     owner, _, name = canonical(_without_path("agipower", model)).replace("@", "-").rpartition("/")
     return owner, name
-
-
-# What a provider adds to a model's name when it says which version answered.
-_DATED: Final = re.compile(r"(?:[-@]?\d{4}-?\d{2}-?\d{2}|-\d{4}|-latest)$")
-
-
-def same_model(asked: str, answered: str) -> bool:
-    """Tell whether two names are one model's: spelled otherwise, without its owner, or dated."""
-    one, other = (_DATED.sub("", canonical(bare(name))) for name in (asked, answered))
-    return one == other

@@ -180,6 +180,74 @@ def test_media_have_a_ceiling_of_their_own() -> None:
     assert (ceiling.input, ceiling.output) == (9, 8)
 
 
+@pytest.mark.parametrize("usage", [Usage(audio_input_tokens=1), Usage(audio_output_tokens=1)])
+def test_audio_that_a_list_does_not_price_is_unpriced(usage: Usage) -> None:
+    expected = Unpriced("the price list names no price for audio of acme/mini")
+
+    assert _price().cost(usage) == expected
+    assert _price().ceiling(input_tokens=1, output_tokens=1, audio=True) == expected
+    assert isinstance(_price().ceiling(input_tokens=1, output_tokens=1, media=True), Ceiling)
+
+
+def test_a_model_that_hears_and_does_not_speak_has_a_ceiling_for_audio() -> None:
+    price = _price(replace(MINI, audio_input=1_000_000))
+
+    assert price.ceiling(input_tokens=1, output_tokens=1, audio=True) == Ceiling(
+        1_000_000, 600_000, 35_000_000, 0
+    )
+    assert price.cost(Usage(audio_input_tokens=5)) == Money(5_000)
+    assert isinstance(price.cost(Usage(audio_input_tokens=5, audio_output_tokens=1)), Unpriced)
+
+
+def test_audio_needs_a_price_in_every_tier_that_a_call_may_reach() -> None:
+    heard = replace(MINI, audio_input=1, audio_output=1)
+    price = replace(
+        _price(), tiers=(Tier(rates=heard), Tier(from_input_tokens=100, rates=SONNET_LONG))
+    )
+
+    assert isinstance(price.ceiling(input_tokens=99, output_tokens=1, audio=True), Ceiling)
+    assert isinstance(price.ceiling(input_tokens=100, output_tokens=1, audio=True), Unpriced)
+
+
+def test_media_with_fees_that_tokens_do_not_show_are_unpriced() -> None:
+    heard = replace(MINI, audio_input=1, audio_output=1)
+    price = replace(_price(heard), unpriced_media=("video perSecond", "image perCount"))
+    expected = Unpriced(
+        "acme/mini has fees for media that tokens do not show: video perSecond, image perCount"
+    )
+
+    assert price.ceiling(input_tokens=1, output_tokens=1, media=True) == expected
+    assert price.ceiling(input_tokens=1, output_tokens=1, audio=True) == expected
+    assert price.cost(Usage(audio_input_tokens=1)) == expected
+    assert isinstance(price.ceiling(input_tokens=1, output_tokens=1), Ceiling)
+    assert price.cost(Usage(input_tokens=1_000)) == Money(150_000)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fee"),
+    [
+        ("code_execution", 1),
+        ("code_execution_20250825", 1),
+        ("web_search_preview_2025_03_11", 2),
+        ("web_search_preview", 2),
+        ("web_search_20260301", 3),
+        ("free", 0),
+        ("code_execution_20250825_beta", None),
+        ("bash_20250124", None),
+    ],
+)
+def test_a_fee_holds_for_every_version_of_a_tool(kind: str, fee: int | None) -> None:
+    fees = {"code_execution": 1, "web_search": 2, "web_search_20260301": 3, "free": 0}
+
+    assert replace(_price(), tool_fees=fees).tool_fee(kind) == fee
+
+
+def test_the_last_tier_of_any_table_is_known() -> None:
+    assert _price().last_tier_from == 0
+    long = (Tier(rates=SONNET), Tier(from_input_tokens=200_001, rates=SONNET_LONG))
+    assert replace(_price(), service_tiers={"fast": long}).last_tier_from == 200_001
+
+
 def test_output_that_a_list_does_not_price_is_unpriced() -> None:
     price = replace(_price(), output_priced=False)
     expected = Unpriced("the price list names no price for output of acme/mini")
@@ -193,6 +261,7 @@ def test_output_that_a_list_does_not_price_is_unpriced() -> None:
 
 def test_a_usage_comes_to_amounts_in_every_unit() -> None:
     price = replace(_price(), credits_per_usd={"flows": 30_459_945_173})
+    price = replace(price, tiers=(Tier(rates=replace(MINI, audio_output=600_000)),))
     usage = Usage(input_tokens=900, cache_read_tokens=100, output_tokens=7, audio_output_tokens=3)
 
     assert price.amounts(usage) == Amounts(
@@ -242,6 +311,8 @@ def test_the_version_names_the_rates_and_limits_and_nothing_else() -> None:
         replace(price, tokens_per_byte_max=2),
         replace(price, tool_fees={"file_search": 1}),
         replace(price, output_priced=False),
+        replace(price, unpriced_media=("video perSecond",)),
+        _price(replace(MINI, audio_input=1)),
     ]
     assert len({price.version, *(other.version for other in others)}) == len(others) + 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from policies.money import EXACT_MAX
 from policies.pricing import Price, Tier, Unpriced
 from policies.quotes import (
     HIDDEN_TOOL_PROMPT_TOKENS,
+    OPENED_WINDOW_TOKENS,
     HiddenInput,
     HiddenInputRefused,
     Quote,
@@ -100,6 +102,79 @@ def test_no_more_input_is_billed_than_the_window_holds() -> None:
 
     assert made.bound.input_tokens == 128_000
     assert made.basis[0] == "input by context window"
+
+
+def test_a_batch_of_embeddings_is_bound_by_its_bytes_as_the_window_is_each_inputs() -> None:
+    """300 inputs of 1,000 token ids each, for a model that takes 8,191 tokens per input."""
+    price = replace(PRICE, context_window=8_191, output_priced=False)
+    body = b"[" + b",".join([b"[" + b",".join([b"7"] * 1_000) + b"]"] * 300) + b"]"
+    embedding = Demand(model="acme/mini", body_bytes=len(body), output_limit=0)
+
+    made = _quote(embedding, price)
+
+    assert made.bound.input_tokens == len(body) >= 2 * 300_000
+    assert made.basis[0] == "input by bytes"
+
+
+def test_pictures_in_a_batch_of_embeddings_are_unpriced() -> None:
+    drawn = replace(DEMAND, output_limit=0, hidden_input=("image_url",))
+
+    assert _outcome(drawn, replace(PRICE, output_priced=False)) == Unpriced(
+        "image_url: input of unknown size, in a batch of unknown length"
+    )
+    # A model with output was sent one conversation, to fill its cache.
+    assert _quote(drawn).bound.input_tokens == 128_000
+
+
+@pytest.mark.parametrize("start", [128_000, 128_001, 2_000_000])
+def test_a_window_that_a_dearer_tier_lies_beyond_is_no_limit(start: int) -> None:
+    long = Tier(from_input_tokens=start, rates=Rates.of(input=300_000, output=600_000))
+    price = replace(PRICE, tiers=(*PRICE.tiers, long))
+    window = max(start, OPENED_WINDOW_TOKENS)
+
+    sent = _quote(replace(DEMAND, body_bytes=3_000_000), price)
+    hidden = _quote(replace(DEMAND, hidden_input=("file_id",)), price)
+    searching = _quote(
+        replace(DEMAND, server_tools=(ToolDemand(kind="web_search", calls_max=2),)), price
+    )
+
+    assert sent.bound.input_tokens == 3_000_000
+    assert hidden.bound.input_tokens == window
+    assert searching.bound.input_tokens == 1_000 + 2 * window
+    assert sent.bound.nano_usd == 3_000_000 * 300 + 500 * 600
+    assert hidden.bound.nano_usd == window * 300 + 500 * 600
+
+
+def test_a_window_that_every_tier_lies_within_is_a_limit() -> None:
+    long = Tier(from_input_tokens=127_999, rates=Rates.of(input=300_000, output=600_000))
+    price = replace(PRICE, tiers=(*PRICE.tiers, long))
+
+    assert _quote(replace(DEMAND, body_bytes=3_000_000), price).bound.input_tokens == 128_000
+
+
+def test_audio_without_a_price_is_unpriced_and_pictures_count_as_text() -> None:
+    assert _outcome(replace(DEMAND, audio=True)) == Unpriced(
+        "the price list names no price for audio of acme/mini"
+    )
+    drawn = _quote(replace(DEMAND, hidden_input=("image_url",)))
+    assert drawn.bound.nano_usd == 128_000 * 150 + 500 * 600
+
+
+@pytest.mark.parametrize("media", [{"audio": True}, {"hidden_input": ("video_url",)}], ids=str)
+def test_media_with_a_fee_that_tokens_do_not_show_are_unpriced(media: dict[str, Any]) -> None:
+    price = replace(PRICE, unpriced_media=("video perSecond",))
+
+    assert isinstance(_outcome(replace(DEMAND, **media), price), Unpriced)
+    assert _quote(DEMAND, price).bound == _quote(DEMAND).bound
+
+
+def test_a_versioned_tool_has_the_fee_of_its_kind() -> None:
+    running = replace(DEMAND, server_tools=(ToolDemand(kind="code_execution_20250825"),))
+    price = replace(PRICE, tool_fees={"code_execution": 50_000_000})
+
+    made = _quote(running, price)
+
+    assert made.bound.nano_usd == 4 * 50_000_000 + (1_000 + 4 * 128_000) * 150 + 500 * 600
 
 
 def test_a_tokenizer_may_make_several_tokens_of_a_byte() -> None:

@@ -63,11 +63,11 @@ def test_missing_rates_stand_in_for_each_other_and_never_become_zero() -> None:
         cache_read=3,
         cache_write_5m=3,
         cache_write_1h=3,
-        audio_input=3,
+        audio_input=None,
         media_input=3,
         output=15,
         reasoning=15,
-        audio_output=15,
+        audio_output=None,
         web_search_nano=WEB_SEARCH_NANO_USD_UNLISTED,
         call_nano=0,
     )
@@ -77,11 +77,15 @@ def test_a_longer_cache_life_counts_as_the_shorter_one_when_only_that_has_a_rate
     assert Rates.of(input=4, output=1, cache_write_5m=5).cache_write_1h == 5
 
 
-def test_audio_without_a_rate_counts_as_the_dearest_text() -> None:
-    rates = Rates.of(input=4, output=10, cache_write_5m=5, cache_write_1h=8, reasoning=12)
+def test_audio_without_a_rate_has_none_in_any_service_tier() -> None:
+    for rates in (Rates.of(input=4, output=10), Rates.of(input=4, output=10).times(Fraction(2))):
+        assert (rates.audio_input, rates.audio_output) == (None, None)
 
-    assert rates.audio_input == 5
-    assert rates.audio_output == 12
+
+def test_a_service_tier_multiplies_what_audio_costs() -> None:
+    rates = Rates.of(input=4, output=10, audio_input=3, audio_output=5).times(Fraction(3, 2))
+
+    assert (rates.audio_input, rates.audio_output) == (5, 8)
 
 
 def test_a_rate_that_is_stated_as_zero_stays_zero() -> None:

@@ -19,11 +19,12 @@ from policies.usage import Usage
 PICO = st.one_of(st.integers(0, 9), st.integers(10_000, 75_000_000), st.integers(0, 600_000_000))
 NANO = st.one_of(st.just(0), st.integers(1, 50_000_000))
 TOKENS = st.one_of(st.integers(0, 20), st.integers(0, 2_000_000))
+AUDIO_OR_NOT = st.none() | PICO
 SERVICE_TIERS = st.sampled_from(("flex", "priority", "fast"))
 
 
 @st.composite
-def rates(draw: DrawFn) -> Rates:
+def rates(draw: DrawFn, *, audio: st.SearchStrategy[int | None] = PICO) -> Rates:
     optional = st.none() | PICO
     return Rates.of(
         input=draw(PICO),
@@ -31,35 +32,41 @@ def rates(draw: DrawFn) -> Rates:
         cache_read=draw(optional),
         cache_write_5m=draw(optional),
         cache_write_1h=draw(optional),
-        audio_input=draw(optional),
+        audio_input=draw(audio),
         media_input=draw(optional),
         reasoning=draw(optional),
-        audio_output=draw(optional),
+        audio_output=draw(audio),
         web_search_nano=draw(st.none() | NANO),
         call_nano=draw(NANO),
     )
 
 
 @st.composite
-def tables(draw: DrawFn) -> Tiers:
+def tables(draw: DrawFn, *, audio: st.SearchStrategy[int | None] = PICO) -> Tiers:
     """Up to three sizes of input, each with up to two of output."""
     inputs = {0} | draw(st.sets(st.integers(1, 1_000_000), max_size=2))
     found = []
     for from_input in inputs:
         outputs = {0} | draw(st.sets(st.integers(1, 100_000), max_size=1))
         found += [
-            Tier(from_input_tokens=from_input, from_output_tokens=start, rates=draw(rates()))
+            Tier(
+                from_input_tokens=from_input,
+                from_output_tokens=start,
+                rates=draw(rates(audio=audio)),
+            )
             for start in outputs
         ]
     return tuple(found)
 
 
 @st.composite
-def prices(draw: DrawFn, *, tiers: st.SearchStrategy[Tiers] | None = None) -> Price:
+def prices(draw: DrawFn, *, audio: st.SearchStrategy[int | None] = PICO) -> Price:
+    """Prices of every shape; audio has one, unless the strategy for its rates says otherwise."""
+    sizes = tables(audio=audio)
     return Price(
         model="acme/mini",
-        tiers=draw(tables() if tiers is None else tiers),
-        service_tiers=draw(st.dictionaries(SERVICE_TIERS, tables(), max_size=2)),
+        tiers=draw(sizes),
+        service_tiers=draw(st.dictionaries(SERVICE_TIERS, sizes, max_size=2)),
         context_window=draw(st.none() | st.integers(1, 2_000_000) | st.just(1_000_000)),
         max_output_tokens=draw(st.none() | st.integers(1, 200_000)),
         tokens_per_byte_max=draw(st.integers(1, 5)),
@@ -162,10 +169,10 @@ def exact_nano(price_rates: Rates, usage: Usage) -> Fraction:
         + usage.cache_read_tokens * price_rates.cache_read
         + usage.cache_write_5m_tokens * price_rates.cache_write_5m
         + usage.cache_write_1h_tokens * price_rates.cache_write_1h
-        + usage.audio_input_tokens * price_rates.audio_input
+        + usage.audio_input_tokens * (price_rates.audio_input or 0)
         + (usage.output_tokens - usage.reasoning_tokens) * price_rates.output
         + usage.reasoning_tokens * price_rates.reasoning
-        + usage.audio_output_tokens * price_rates.audio_output
+        + usage.audio_output_tokens * (price_rates.audio_output or 0)
     )
     fees = usage.web_searches * price_rates.web_search_nano + price_rates.call_nano
     return Fraction(pico, 1_000) + fees

@@ -201,6 +201,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         # A sentinel asks its master for replicas at once, and then every ten seconds.
         asyncio.run(_has(master, "state=online"))
         servers.enter_context(a_sentinel(folder / "sentinel", sentinel, master))
+        asyncio.run(until(lambda: "slaves=1" in said(sentinel, "INFO", "sentinel")))
         yield Watched(sentinel, master, replica, process.kill)
 
 
@@ -256,9 +257,6 @@ async def test_a_silent_sentinel_leaves_time_for_the_others(watched: Watched) ->
 
 async def test_after_a_failover_the_new_master_counts(watched: Watched) -> None:
     """The last of these tests: the master is gone then."""
-    known = ("SENTINEL", "replicas", "bursar")
-    await until(lambda: str(watched.replica) in said(watched.sentinel, *known))
-
     async with deployed(f"redis+sentinel://127.0.0.1:{watched.sentinel}/bursar") as commands:
         await opened(commands)
         await money_is_counted(commands)

@@ -77,6 +77,9 @@ def test_a_prediction_may_be_billed_beside_the_limit() -> None:
         ({"type": "image_url", "image_url": {"url": "https://x"}}, ("image_url",), False),
         ({"type": "file", "file": {"file_id": "f"}}, ("file", "file_id"), False),
         ({"type": "input_audio", "input_audio": {"data": ""}}, ("input_audio",), True),
+        ({"type": "audio_url", "audio_url": {"url": "x"}}, ("audio_url",), True),
+        ({"type": "video", "video": []}, ("video",), False),
+        ({"type": "hologram"}, ("hologram",), False),
         ({"type": "text", "text": 'an "image_url": "file_id"'}, (), False),
     ],
 )
@@ -86,6 +89,47 @@ def test_media_are_input_that_the_bytes_do_not_show(
     demand = parse(messages=[{"role": "user", "content": [part]}]).demand
 
     assert (demand.hidden_input, demand.audio) == (hidden, audio)
+
+
+@pytest.mark.parametrize(
+    ("fields", "hidden"),
+    [
+        ({"cached_content": "cachedContents/1"}, ("cached_content",)),
+        ({"extra_body": {"google": {"cached_content": "c"}}}, ("cached_content",)),
+        ({"google": {"cachedContent": "c"}}, ("cachedContent",)),
+        ({"extra_body": {"google": {"thinking_config": {}}}}, ()),
+    ],
+)
+def test_a_cache_is_input_that_the_bytes_do_not_show(
+    fields: dict[str, Any], hidden: tuple[str, ...]
+) -> None:
+    assert parse(**fields).demand.hidden_input == hidden
+
+
+@pytest.mark.parametrize(
+    ("fields", "beside"),
+    [
+        ({"reasoning": {"max_tokens": 70}}, 70),
+        ({"reasoning": {"effort": "high"}}, 0),
+        ({"thinking": {"type": "enabled", "budget_tokens": 80}, "thinking_budget": 90}, 90),
+        ({"thinking_budget": -1}, 0),
+    ],
+)
+def test_thinking_with_a_number_of_its_own_may_lie_beside_the_limit(
+    fields: dict[str, Any], beside: int
+) -> None:
+    assert parse(max_tokens=50, **fields).demand.output_beside_limit == beside
+
+
+def test_a_prompt_that_is_kept_longer_costs_more_to_write() -> None:
+    assert parse(prompt_cache_options={"ttl": "12h"}).demand.cache_write == "1h"
+    assert parse(prompt_cache_options={"ttl": "30m"}).demand.cache_write == "default"
+    assert parse(prompt_cache_retention="24h").demand.cache_write == "1h"
+
+
+def test_a_suffix_that_nobody_knows_has_no_price() -> None:
+    assert "'enable_gold'" in (parse(model="m:enable_gold=1").unpriced or "")
+    assert parse(model="m").unpriced is None
 
 
 @pytest.mark.parametrize("fields", [{"modalities": ["text", "audio"]}, {"audio": {"voice": "x"}}])
@@ -133,7 +177,8 @@ def test_what_else_decides_the_price_is_read() -> None:
     assert parsed.demand.service_tier == "flex"
     assert parsed.demand.cache_write == "1h"
     assert parsed.user == "u"
-    assert parsed.notes == ("models",)
+    assert parsed.other_models == ("models",)
+    assert parsed.notes == ()
     assert parse(user=3).user is None
 
 
@@ -235,6 +280,10 @@ def test_a_role_alone_is_no_output_and_a_tool_call_is() -> None:
 
 def test_choices_that_cannot_be_read_are_output() -> None:
     assert stream({"choices": [{"delta": "x"}]}).produced_output
+
+
+def test_an_error_s_code_is_read() -> None:
+    assert stream({"error": {"message": "No", "code": 504, "type": "t"}}).error_code == "504"
 
 
 def test_a_pretty_null_is_a_null() -> None:

@@ -83,7 +83,16 @@ def test_a_limit_that_means_nothing_is_refused(value: object) -> None:
         parse(generationConfig={"maxOutputTokens": value})
 
 
-@pytest.mark.parametrize("thinking", [{}, {"thinkingBudget": -1}, {"thinkingLevel": "high"}])
+@pytest.mark.parametrize(
+    "thinking",
+    [
+        {},
+        {"thinkingBudget": -1},
+        {"thinkingLevel": "high"},
+        {"thinkingBudget": 0, "thinkingLevel": "high"},
+        {"thinking_budget": 0, "thinking_level": "low"},
+    ],
+)
 def test_thinking_without_a_stated_limit_is_noted(thinking: dict[str, Any]) -> None:
     parsed = parse(generationConfig={"thinkingConfig": thinking})
 
@@ -150,6 +159,18 @@ def test_tools_that_google_runs_are_named() -> None:
             '{"generation_config":{"max_output_tokens":7}}',
         ),
         ('{"generationConfig":null}', '{"generationConfig":{"maxOutputTokens":7}}'),
+        (
+            '{"generation_config":null,"generationConfig":{"maxOutputTokens":90}}',
+            '{"generationConfig":{"maxOutputTokens":7}}',
+        ),
+        (
+            '{"generationConfig":null,"generation_config":{"topK":1}}',
+            '{"generation_config":{"topK":1,"maxOutputTokens":7}}',
+        ),
+        (
+            '{"generationConfig":{"maxOutputTokens":null,"max_output_tokens":90}}',
+            '{"generationConfig":{"max_output_tokens":7}}',
+        ),
     ],
 )
 def test_the_limit_is_clamped_where_it_stands(body: str, clamped: str) -> None:
@@ -216,19 +237,51 @@ def test_usage_with_the_finish_or_after_it_is_exact() -> None:
     assert stream(candidate() | USAGE, finish).metered == AtLeast(LINES)
 
 
-def test_the_end_is_not_seen_before_output_was_counted() -> None:
+def test_only_the_connection_s_end_is_a_stream_s_end() -> None:
     meter = DIALECT.meter(streamed=True, content_type="text/event-stream", strip_usage=False)
-    chunk = candidate(finishReason="STOP") | {"usageMetadata": {"promptTokenCount": 3}}
+    more = {"usageMetadata": {"candidatesTokenCount": 12, "thoughtsTokenCount": 4}}
 
-    meter.feed(b"data: " + json.dumps(chunk).encode() + b"\r\n\r\n")
+    for chunk in (candidate(finishReason="STOP") | USAGE, more):
+        meter.feed(b"data: " + json.dumps(chunk).encode() + b"\r\n\r\n")
+        assert not meter.terminal
 
-    assert not meter.terminal
+    usage = Usage(input_tokens=3, output_tokens=16, reasoning_tokens=4)
+    assert meter.finish().metered == Exact((UsageLine(usage=usage),))
+
+
+def test_every_candidate_has_an_end_of_its_own() -> None:
+    first = candidate(finishReason="STOP", index=0)
+    second = candidate(index=1)
+    last = candidate(finishReason="MAX_TOKENS", index=1)
+
+    assert isinstance(stream(second, first | USAGE).metered, AtLeast)
+    assert stream(second, first | USAGE, last | USAGE).metered == Exact(LINES)
+
+
+def test_tools_that_ran_are_counted() -> None:
+    code = {"candidates": [{"content": {"parts": [{"executableCode": {"code": "1"}}]}}]}
+    urls = {"candidates": [{"urlContextMetadata": {"urlMetadata": [{}, {}]}}]}
+
+    assert stream(code, urls, code, candidate(finishReason="STOP") | USAGE).tool_calls == (
+        ("code_execution", 2),
+        ("url_context", 2),
+    )
+
+
+def test_what_gateways_add_is_read_here_too() -> None:
+    body = b'{"contents":[],"models":["a"],"venice_parameters":{"enable_web_search":"on"}}'
+    parsed = DIALECT.parse(body, path_model="m:gold=1", path_streams=False)
+
+    assert parsed.other_models == ("models",)
+    assert parsed.unpriced
+    assert parsed.demand.server_tools == (ToolDemand(kind="web_search", calls_max=1),)
 
 
 def test_an_error_after_usage_makes_it_a_minimum() -> None:
     reading = stream(candidate() | USAGE, {"error": {"message": "No"}})
 
     assert (reading.metered, reading.error) == (AtLeast(LINES), "No")
+    assert reading.error_code is None
 
 
 def test_usage_that_cannot_be_believed_is_unknown() -> None:

@@ -14,21 +14,26 @@ from proxy.dialects import json_text
 from proxy.dialects.interface import MalformedRequest
 
 
+class Deeper(msgspec.Struct):
+    limit: json_text.Limit = None
+
+
+class Config(msgspec.Struct):
+    limit: json_text.Limit = None
+    deeper: Deeper | None = None
+
+
 class Body(msgspec.Struct):
     model: str | None = None
     limit: json_text.Limit = None
     n: json_text.Choices = None
-    config: dict[str, msgspec.Raw] | None = None
+    config: Config | None = None
     messages: msgspec.Raw = msgspec.Raw(b"null")
-
-
-DECODER = msgspec.json.Decoder(Body)
-SINGULAR = json_text.names_pattern({"model", "limit", "depth"})
 
 
 def refusal(body: bytes) -> MalformedRequest:
     with pytest.raises(MalformedRequest) as caught:
-        json_text.decode(DECODER, json_text.plain(body), SINGULAR)
+        json_text.decode(Body, json_text.plain(body))
     assert str(caught.value) == caught.value.message
     return caught.value
 
@@ -63,7 +68,7 @@ def test_a_limit_is_a_whole_number_that_can_be_meant(value: bytes) -> None:
 
 @pytest.mark.parametrize("value", [b"1", b"1000000000", b"2147483648", b"null"])
 def test_a_limit_above_any_model_is_left_to_the_quote(value: bytes) -> None:
-    json_text.decode(DECODER, b'{"limit": ' + value + b"}", SINGULAR)
+    json_text.decode(Body, b'{"limit": ' + value + b"}")
 
 
 @pytest.mark.parametrize("value", [b"0", b"129", b"1000"])
@@ -79,7 +84,7 @@ def test_so_many_choices_are_a_mistake(value: bytes) -> None:
         b'{"l\\u0069mit": 1, "l\\u0069m\\u0069t": 100000}',
         b'{"config": {"limit": 1, "limit": 2}}',
         b'{"config": {"deeper": {"limit": 1, "limit": 2}}}',
-        b'{"config": {"limit": 1}, "config": {}, "limit": 1}',
+        b'{"limit": 1, "config": null, "limit": null}',
         b'{"other": ' + b"9" * 5000 + b', "limit": 1, "limit": 2}',
     ],
 )
@@ -95,6 +100,8 @@ def test_a_field_that_decides_the_cost_is_given_once(body: bytes) -> None:
     [
         b'{"limit": 1, "messages": [{"limit": 2, "limit": 3}]}',
         b'{"limit": 1, "config": {"limit": 2}}',
+        b'{"limit": 1, "config": null}',
+        b'{"limit": 1, "config": {"other": {"limit": 1, "limit": 2}}}',
         b'{"limit": 1, "a": {"b": {"c": {"limit": 1, "limit": 2}}}}',
         b'{"limit": 1, "other": 1, "other": 2, "config": {"limit": 1}}',
         b'{"limit": 1, "messages": ["limit", "l\\u0069mit"]}',
@@ -102,7 +109,7 @@ def test_a_field_that_decides_the_cost_is_given_once(body: bytes) -> None:
     ],
 )
 def test_the_same_name_elsewhere_is_no_repetition(body: bytes) -> None:
-    assert json_text.decode(DECODER, json_text.plain(body), SINGULAR).limit == 1
+    assert json_text.decode(Body, json_text.plain(body))[0].limit == 1
 
 
 @pytest.mark.parametrize(
@@ -186,16 +193,84 @@ def spelt(text: str, disguised: set[str]) -> str:
     )
 
 
+@pytest.mark.parametrize("name", ["config", "messages"])
+def test_a_whole_part_of_the_body_is_given_once(name: str) -> None:
+    error = refusal(f'{{"{name}": {{"limit": 1}}, "{name}": {{}}, "limit": 1}}'.encode())
+
+    assert error.param == name
+
+
+def test_what_is_raw_stays_and_what_is_null_is_nothing() -> None:
+    body = b'{"messages": [1 , 2], "config": null, "limit": null, "other": 3 }'
+
+    request, members = json_text.decode(Body, body)
+
+    assert bytes(request.messages) == b"[1 , 2]"
+    assert request.config is None
+    assert {name: bytes(value) for name, value in members.items()} == {
+        "messages": b"[1 , 2]",
+        "other": b"3",
+    }
+
+
+@pytest.mark.parametrize("prefix", [b'{"config": {', b"{"])
+def test_so_many_fields_are_an_attack(prefix: bytes) -> None:
+    fields = b",".join(b'"f%d":1' % number for number in range(json_text.MEMBERS_MAX + 1))
+
+    assert "more than 1000 fields" in refusal(prefix + fields + b"}" * prefix.count(b"{")).message
+
+
+def test_what_is_decoded_whole_is_of_bounded_length() -> None:
+    long = b'"' + b"m" * json_text.SETTING_BYTES_MAX + b'"'
+
+    assert refusal(b'{"model":' + long + b"}").param == "model"
+    assert json_text.decode(Body, b'{"limit":1,"messages":' + long + b"}")[0].limit == 1
+    assert json_text.decode(Body, b'{"limit":1,"other":' + long + b"}")[0].limit == 1
+
+
+member_names = st.sampled_from(["limit", "model", "messages", "config", "n", "other"])
+
+
+@given(st.lists(member_names, max_size=8))
+def test_only_what_decides_is_refused_when_it_is_repeated(names: list[str]) -> None:
+    values = {"limit": "1", "model": '"m"', "n": "1", "config": "{}"}
+    body = "{" + ",".join(f'"{name}":{values.get(name, "[]")}' for name in names) + "}"
+    deciding = [name for name in names if name != "other"]
+
+    if len(deciding) == len(set(deciding)):
+        _, members = json_text.decode(Body, body.encode())
+        assert set(members) == set(names)
+    else:
+        assert deciding.count(refusal(body.encode()).param or "") > 1
+
+
 @pytest.mark.parametrize(
-    ("body", "hour"),
+    ("body", "life"),
     [
-        (rb'{"tools":[{"cache_control":{"ttl" : "1h"}}]}', True),
-        (rb'{"tools":[{"cache_control":{"ttl":"5m"}}]}', False),
-        (rb'{"text":"\"ttl\":\"1h\""}', False),
+        (rb'{"tools":[{"cache_control":{"ttl" : "1h"}}]}', "1h"),
+        (rb'{"tools":[{"cache_control":{"ttl":"5m"}}]}', "default"),
+        (rb'{"text":"\"ttl\":\"1h\""}', "default"),
     ],
 )
-def test_a_longer_cache_life_is_found_wherever_it_stands(body: bytes, hour: bool) -> None:
-    assert json_text.caches_for_an_hour(body) is hour
+def test_a_longer_cache_life_is_found_wherever_it_stands(body: bytes, life: str) -> None:
+    assert json_text.cache_write(body) == life
+
+
+@pytest.mark.parametrize(
+    ("ttl", "retention", "life"),
+    [
+        (None, None, "default"),
+        ("30m", "in_memory", "default"),
+        ("12h", None, "1h"),
+        ("30m", "24h", "1h"),
+    ],
+)
+def test_a_longer_life_of_the_whole_prompt_costs_more_too(
+    ttl: str | None, retention: str | None, life: str
+) -> None:
+    options = json_text.CacheOptions(ttl=ttl)
+
+    assert json_text.cache_write(b"{}", options, retention) == life
 
 
 def test_editing_keeps_every_other_byte_of_every_value() -> None:

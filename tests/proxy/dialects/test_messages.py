@@ -68,6 +68,8 @@ def test_what_the_limit_does_not_bound_is_added(fields: dict[str, Any], beside: 
         ({"messages": [{"content": [{"type": "document"}]}]}, ("document",)),
         ({"system": [{"source": {"type": "file", "file_id": "f"}}]}, ("file_id",)),
         ({"messages": [{"content": 'an "image" and a "document"'}]}, ()),
+        ({"messages": [{"role": "user", "content": [{"type": "hologram"}]}]}, ("hologram",)),
+        ({"messages": [], "mcp_servers": [{}]}, ("mcp_servers",)),
         ({"container": "c", "thread": {"continue": True}}, ("container", "thread")),
     ],
 )
@@ -75,6 +77,24 @@ def test_what_the_bytes_do_not_show_is_named(
     fields: dict[str, Any], hidden: tuple[str, ...]
 ) -> None:
     assert parse(**fields).demand.hidden_input == hidden
+
+
+@pytest.mark.parametrize(
+    ("block", "hidden"),
+    [
+        ({"type": "tool_use", "name": "grep", "input": {"type": "py", "kind": "image"}}, ()),
+        ({"type": "tool_use", "name": "grep", "other": {"type": "py"}}, ("py",)),
+        ({"type": "tool_result", "content": [{"type": "image"}]}, ("image",)),
+        ({"type": "text", "text": "x", "input": {"type": "py"}}, ("py",)),
+        ({"input": {"type": "py"}}, ("py",)),
+    ],
+)
+def test_what_a_model_hands_to_a_tool_hides_nothing(
+    block: dict[str, Any], hidden: tuple[str, ...]
+) -> None:
+    messages = [{"role": "user", "content": "x"}, {"role": "assistant", "content": [block]}]
+
+    assert parse(messages=messages).demand.hidden_input == hidden
 
 
 def test_tools_that_the_provider_runs_are_named_without_their_date() -> None:
@@ -88,7 +108,6 @@ def test_tools_that_the_provider_runs_are_named_without_their_date() -> None:
     demand = parse(
         tools=tools,
         mcp_servers=[{"url": "https://x"}],
-        fallbacks=[{"model": "a"}, {"model": "b"}],
         context_management={"edits": [{"type": "compact_20260112"}, {"type": "clear_tool_uses"}]},
     ).demand
 
@@ -97,15 +116,23 @@ def test_tools_that_the_provider_runs_are_named_without_their_date() -> None:
         ToolDemand(kind="web_search", calls_max=5),
         ToolDemand(kind="code_execution"),
         ToolDemand(kind="mcp"),
-        ToolDemand(kind="fallbacks", calls_max=2),
         ToolDemand(kind="compaction", calls_max=1),
     )
 
 
-def test_the_default_fallback_is_one_more_hop() -> None:
-    assert parse(fallbacks="default").demand.server_tools == (
-        ToolDemand(kind="fallbacks", calls_max=1),
+def test_a_fallback_is_another_model_and_an_advisor_has_one() -> None:
+    assert parse(fallbacks="default").other_models == ("fallbacks",)
+    assert parse(tools=[{"type": "advisor_20260301", "model": "a"}]).other_models == (
+        "tools.model",
     )
+    assert parse(tools=[{"name": "f", "input_schema": {"model": 1}}]).other_models == ()
+
+
+def test_add_ons_are_read_here_too() -> None:
+    parsed = parse(model="m:enable_x_search=on&gold=1")
+
+    assert parsed.demand.server_tools == (ToolDemand(kind="x_search"),)
+    assert parsed.unpriced
 
 
 @pytest.mark.parametrize(
@@ -132,7 +159,8 @@ def test_what_else_is_in_a_request_is_read() -> None:
 
     assert parsed.stream
     assert parsed.demand.cache_write == "1h"
-    assert parsed.notes == ("fallbacks", "inference_geo")
+    assert parsed.notes == ("inference_geo",)
+    assert parsed.other_models == ("fallbacks",)
     assert parsed.user == "u"
 
 
@@ -193,6 +221,22 @@ def test_usage_that_cannot_be_believed_makes_the_former_a_minimum() -> None:
     reading = stream(start(input_tokens=3, output_tokens=9), delta(output_tokens=-9), STOP)
 
     assert reading.metered == AtLeast(LINES)
+
+
+def test_calls_of_other_tools_are_counted() -> None:
+    used = {"web_search_requests": 1, "web_fetch_requests": 2, "code_execution_requests": 3}
+    reading = stream(
+        start(input_tokens=3, server_tool_use={"web_fetch_requests": 1}),
+        delta(output_tokens=9, server_tool_use=used),
+    )
+
+    assert reading.tool_calls == (("code_execution", 3), ("web_fetch", 2))
+
+
+def test_an_error_s_type_is_its_code() -> None:
+    event = {"type": "error", "error": {"type": "overloaded_error", "message": "No"}}
+
+    assert stream(event).error_code == "overloaded_error"
 
 
 def test_an_error_without_a_type_is_one_all_the_same() -> None:

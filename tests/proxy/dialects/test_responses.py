@@ -59,6 +59,8 @@ def test_what_decides_the_price_is_read() -> None:
         ({"type": "input_image", "image_url": "https://x"}, ("image_url", "input_image")),
         ({"type": "input_file", "file_id": "f"}, ("file_id", "input_file")),
         ({"type": "item_reference", "id": "msg_1"}, ("item_reference",)),
+        ({"type": "compaction", "encrypted_content": "x"}, ("compaction",)),
+        ({"type": "hologram\u00e9"}, ("type",)),
         ({"type": "input_text", "text": '{"file_id": 1}'}, ()),
     ],
 )
@@ -81,6 +83,43 @@ def test_tools_share_the_limit_on_their_calls() -> None:
         ToolDemand(kind="web_search", calls_max=3),
         ToolDemand(kind="mcp", calls_max=3),
     )
+
+
+@pytest.mark.parametrize(
+    ("tool", "hidden"),
+    [
+        ({"type": "code_interpreter", "container": {"type": "auto"}}, ()),
+        ({"type": "code_interpreter", "container": "cntr_1"}, ("container",)),
+        ({"type": "code_interpreter", "container": {"file_ids": ["f"]}}, ("container",)),
+        ({"type": "file_search", "vector_store_ids": ["vs"]}, ("vector_store_ids",)),
+        ({"type": "mcp"}, ("mcp",)),
+    ],
+)
+def test_tools_bring_input_along_even_where_none_may_run(
+    tool: dict[str, Any], hidden: tuple[str, ...]
+) -> None:
+    demand = parse(tools=[tool], max_tool_calls=0).demand
+
+    assert demand.declares_tools
+    assert demand.hidden_input == hidden
+    assert [each.calls_max for each in demand.server_tools] == [0]
+
+
+def test_what_gateways_add_is_read_here_too() -> None:
+    parsed = parse(
+        model="m:gold=1",
+        venice_parameters={"enable_web_search": "on"},
+        models=["a"],
+        reasoning={"max_tokens": 70},
+        prompt_cache_options={"ttl": "12h"},
+    )
+
+    assert parsed.demand.server_tools == (ToolDemand(kind="web_search", calls_max=1),)
+    assert parsed.other_models == ("models",)
+    assert parsed.unpriced
+    assert parsed.demand.output_beside_limit == 70
+    assert parsed.demand.cache_write == "1h"
+    assert parse(reasoning={"effort": "low"}).demand.output_beside_limit == 0
 
 
 @pytest.mark.parametrize(
@@ -139,6 +178,23 @@ def test_usage_before_the_end_is_a_minimum() -> None:
 
 def test_an_error_may_be_nested() -> None:
     assert stream({"type": "error", "error": {"message": "No"}}).error == "No"
+
+
+def test_an_error_s_code_may_stand_beside_it() -> None:
+    assert stream({"type": "error", "code": "timeout", "message": "No"}).error_code == "timeout"
+
+
+def test_calls_of_tools_are_counted_in_the_output() -> None:
+    kinds = ["file_search_call", "mcp_call", "web_search_call", "file_search_call", "message"]
+    response = {
+        "status": "completed",
+        "output": [{"type": kind, "text": '"type":"mcp_call"'} for kind in kinds],
+        "usage": {"input_tokens": 3},
+    }
+
+    reading = stream({"type": "response.completed", "response": response})
+
+    assert reading.tool_calls == (("file_search", 2), ("mcp", 1))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
@@ -100,13 +101,16 @@ async def test_a_call_that_no_budget_counts_passes(rig: Rig) -> None:
     assert (await rig.admitted(call)).tightest is None
 
 
-async def test_a_budget_of_nothing_is_the_tightest(rig: Rig) -> None:
-    nothing = replace(DAY, name="nothing", limit=0, mode="shadow")
+@pytest.mark.parametrize(("mode", "tightest"), [("warn", "nothing"), ("shadow", "day")])
+async def test_a_budget_of_nothing_is_the_tightest_unless_it_is_a_shadow(
+    rig: Rig, mode: Literal["warn", "shadow"], tightest: str
+) -> None:
+    nothing = replace(DAY, name="nothing", limit=0, mode=mode)
 
     ticket = await rig.admitted(quoted(DAY, nothing))
 
     assert ticket.tightest is not None
-    assert (ticket.tightest.budget, ticket.would_refuse) == ("nothing", ("nothing",))
+    assert (ticket.tightest.budget, ticket.would_refuse) == (tightest, ("nothing",))
 
 
 async def test_the_version_of_the_keys_comes_with_the_ticket(rig: Rig) -> None:

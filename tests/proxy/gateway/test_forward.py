@@ -16,8 +16,8 @@ from proxy.dialects.interface import ErrorKind
 from proxy.gateway.call import Refusal, Ticket
 from proxy.gateway.drain import DrainLimits, Drains
 from proxy.gateway.forward import ERROR_BYTES_NOTED, Forwarder
-from proxy.gateway.upstream_errors import ERROR_BYTES_MAX
 from proxy.gateway.meter import meter_answer
+from proxy.gateway.upstream_errors import ERROR_BYTES_MAX
 from proxy.providers.connection import MaybeSent, NeverSent, UpstreamTimeout
 from tests.doubles.calls import quoted, ticket
 from tests.doubles.fake_upstream import FakeAnswer, FakeEnds, FakeUpstream, never

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -218,22 +219,32 @@ def test_what_only_a_price_could_bound_is_unpriced() -> None:
     assert "limits the output" in found.message
 
 
-@pytest.mark.parametrize(
-    ("path", "fields", "named"),
-    [
-        ("/v1/chat/completions", {"models": ["acme/maxi"]}, "models"),
-        ("/v1/messages", {"inference_geo": "us"}, "inference_geo"),
-    ],
-)
-def test_what_may_come_from_elsewhere_is_unpriced(
-    path: str, fields: dict[str, Any], named: str
-) -> None:
-    came = arrival(path, body=body_of(**fields))
+def test_a_field_that_makes_the_model_dearer_than_its_list_is_unpriced() -> None:
+    came = arrival("/v1/messages", body=body_of(inference_geo="us"))
 
     found = refused(routed(budget("a"), came=came), price())
 
     assert found.kind is ErrorKind.UNPRICED
-    assert f"'{named}' may bring another price" in found.message
+    assert "inference_geo" in found.message
+
+
+def test_a_field_that_lets_another_model_answer_is_against_every_policy() -> None:
+    came = arrival()
+    parsed = replace(came.parsed, other_models=("fallbacks",))
+    lenient = budget("a", when_unpriced_nano_usd=1)
+
+    found = refused(routed(lenient, came=replace(came, parsed=parsed)), price())
+
+    assert (found.kind, found.param) == (ErrorKind.NOT_ALLOWED, "fallbacks")
+
+
+def test_a_credit_that_nobody_says_the_worth_of_is_unpriced_where_it_is_charged() -> None:
+    flows = budget("a", unit="flows")
+    there = replace(routed(flows), provider=FakeProvider(kind="agipower"))
+
+    found = refused(there, price())
+
+    assert "flows" in found.message
 
 
 # What a team does not want…

@@ -185,13 +185,29 @@ def test_where_all_is_another_models_the_last_line_goes_on() -> None:
 # Prices…
 
 
-def test_an_operators_price_does_not_give_way_to_a_tables() -> None:
+def test_an_operators_price_holds_for_the_same_model_under_another_name() -> None:
     call = quoted(prices=[price(source="configuration")])
-    table = price("acme/mini-2026", output_nano=99_000, source="table")
+    table = price("acme/mini-2026-06-01", output_nano=99_000, source="table")
+    settler = Settler(FakePrices(table), Learning(), lambda asked, answered: asked in answered)
 
-    found = conclude(passage(ticket(call)), Reading(metered=exact(), model="acme/mini-2026"), table)
+    found = settler.answered(
+        passage(ticket(call)), Reading(metered=exact(), model="acme/mini-2026-06-01")
+    )
 
     assert found.amounts.nano_usd == COST
+
+
+def test_another_model_by_another_list_is_charged_at_the_dearer_of_both_prices() -> None:
+    call = quoted(prices=[price(source="configuration")])
+    dear = price("acme/maxi", output_nano=99_000, source="table")
+    cheap = price("acme/tiny", output_nano=1, input_nano=1, source="table")
+
+    found = [
+        conclude(passage(ticket(call)), Reading(metered=exact(), model=other.model), other)
+        for other in (dear, cheap)
+    ]
+
+    assert [each.amounts.nano_usd for each in found] == [7 * INPUT_NANO + 3 * 99_000, COST]
 
 
 def test_a_model_that_was_answered_with_has_its_own_price_on_the_same_list() -> None:
