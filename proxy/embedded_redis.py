@@ -45,7 +45,8 @@ class EmbeddedRedis:
     """One user's hold on the embedded Redis of a folder."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        # The server changes into it: what is relative to here would be somewhere else there.
+        self._folder = folder.absolute()
         self._hold: IO[bytes] | None = None
 
     @property
@@ -63,10 +64,14 @@ class EmbeddedRedis:
         self._hold = (self._folder / "users.lock").open("ab")
         # Waits while a keeper that found nobody left is still stopping its server.
         fcntl.flock(self._hold, fcntl.LOCK_SH)
-        with (self._folder / "start.lock").open("ab") as starting:
-            fcntl.flock(starting, fcntl.LOCK_EX)
-            if not _answers(self._folder):
-                self._start_keeper()
+        try:
+            with (self._folder / "start.lock").open("ab") as starting:
+                fcntl.flock(starting, fcntl.LOCK_EX)
+                if not _answers(self._folder):
+                    self._start_keeper()
+        except BaseException:
+            self.stop()
+            raise
         return self.url
 
     def stop(self) -> None:
@@ -87,16 +92,18 @@ class EmbeddedRedis:
                 start_new_session=True,
             )
         deadline = time.monotonic() + READY_S
-        while not _answers(self._folder):
-            if keeper.poll() is not None or time.monotonic() > deadline:
-                raise EmbeddedRedisFailed(
-                    f"the embedded Redis in {self._folder} did not start; see "
-                    f"{self._folder / 'keeper.log'} and {self._folder / 'redis.log'}, "
-                    "or name a server in `ledger: {url: …}`"
-                )
-            time.sleep(POLL_S)
-        # The keeper is nobody's child in this process' books: it may outlive it.
-        keeper.returncode = 0
+        try:
+            while not _answers(self._folder):
+                if keeper.poll() is not None or time.monotonic() > deadline:
+                    raise EmbeddedRedisFailed(
+                        f"the embedded Redis in {self._folder} did not start; see "
+                        f"{self._folder / 'keeper.log'} and {self._folder / 'redis.log'}, "
+                        "or name a server in `ledger: {url: …}`"
+                    )
+                time.sleep(POLL_S)
+        finally:
+            # The keeper is nobody's child in this process' books: it may outlive it.
+            keeper.returncode = 0
 
 
 def socket_path(folder: Path) -> Path:

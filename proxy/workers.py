@@ -29,6 +29,8 @@ PAUSE_S_MAX: Final = 10.0
 LIVED_S: Final = 30.0
 # Beyond the time that calls in flight are given: closing connections, writing the last files.
 STOP_GRACE_S: Final = 10.0
+# Between the end of a process' output and its own.
+LEAVE_S: Final = 1.0
 _LENGTH_BYTES: Final = 4
 
 
@@ -159,9 +161,7 @@ class Supervisor:
             with contextlib.suppress(TimeoutError):
                 said = await asyncio.wait_for(process.stdout.readline(), READY_S_MAX)
         if said != READY:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            status = await process.wait()
+            status = await _ended(process)
             worker.process = None
             raise WorkerFailed(f"worker {worker.number} did not start (status {status})")
         worker.ready.set()
@@ -192,6 +192,16 @@ class Supervisor:
                 continue
             self._observer.worker_replaced(worker.number, process.pid)
             return
+
+
+async def _ended(process: Process) -> int:
+    """Return the status of a process that is about to end, or is made to."""
+    with contextlib.suppress(TimeoutError):
+        # It has closed its output; to signal it now could take its status from whoever waits.
+        return await asyncio.wait_for(process.wait(), LEAVE_S)
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    return await process.wait()
 
 
 # Messages: a length, then a pickle. Both ends are the same program, on the same machine…

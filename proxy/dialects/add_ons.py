@@ -13,7 +13,7 @@ import msgspec
 
 from policies.demand import ToolDemand
 from proxy.dialects.counts import ABSENT, decoded, is_absent
-from proxy.dialects.json_text import Members
+from proxy.dialects.json_text import Members, object_of, setting
 
 # Venice searches once in front of the model and bills the request; it bills each address that it
 # reads, however many there are (providers.md, 2.1).
@@ -42,7 +42,6 @@ _SEARCHES_ALWAYS: Final = re.compile(r"-search-(?:preview|api)(?![a-z])")
 # A switch is a word: what is longer is none.
 _SWITCH_BYTES_MAX: Final = 64
 
-_OBJECT: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _PLUGIN_IDS: Final = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 _TEXT: Final = msgspec.json.Decoder(str)
 
@@ -57,12 +56,16 @@ class AddOns:
 
 
 def add_ons(model: str, members: Members) -> AddOns:
-    """Return what a model's name and a body's members switch on, each kind once."""
+    """Return what a model's name and a body's members switch on, each once.
+
+    Raises:
+        MalformedRequest: one of the members is too long, or gives a name twice.
+    """
     named, unpriced = _by_name(model)
     tools = [*named, *_by_parameters(members)]
     if not is_absent(members.get("web_search_options", ABSENT)):
         tools.append(_SEARCH)
-    plugins = decoded(_PLUGIN_IDS, members.get("plugins", ABSENT)) or ()
+    plugins = decoded(_PLUGIN_IDS, setting(members, "plugins")) or ()
     kinds = [decoded(_TEXT, plugin.get("id", ABSENT)) for plugin in plugins]
     tools += [ToolDemand(kind=kind) for kind in kinds if kind]
     return AddOns(tools=tuple(dict.fromkeys(tools)), unpriced=unpriced)
@@ -91,12 +94,12 @@ def _by_name(model: str) -> tuple[list[ToolDemand], str | None]:
 
 def _by_parameters(members: Members) -> list[ToolDemand]:
     """Return what the fields of single providers switch on."""
-    venice = decoded(_OBJECT, members.get("venice_parameters", ABSENT)) or {}
+    venice = object_of(members, "venice_parameters")
     tools = [tool for name, tool in _SWITCHES.items() if _is_on(venice.get(name, ABSENT))]
     # xAI's live search, which is on unless its mode says otherwise; DashScope's.
     live = members.get("search_parameters", ABSENT)
-    mode = (decoded(_OBJECT, live) or {}).get("mode", msgspec.Raw(b'"auto"'))
-    if not is_absent(live) and _is_on(mode):
+    mode = object_of(members, "search_parameters").get("mode", live)
+    if _is_on(mode):
         tools.append(_SEARCH)
     if _is_on(members.get("enable_search", ABSENT)):
         tools.append(_SEARCH)

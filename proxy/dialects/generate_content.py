@@ -38,7 +38,7 @@ _FIELDS: Final = {
 # Tokens that the body's bytes do not show: media in base64, files by address.
 _HIDDEN: Final = json_text.names_pattern({"fileData", "file_data", "inlineData", "inline_data"})
 # A media type: an unescaped quote begins it, and its slash may be escaped.
-_AUDIO: Final = re.compile(rb'(?<!\\)"audio\\?/', re.IGNORECASE)
+_AUDIO: Final = re.compile(rb'"(?<!\\")[aA][uU][dD][iI][oO]\\?/')
 #: Tools that the client runs; whatever else is declared, Google runs and bills.
 _CLIENT_TOOLS: Final = frozenset({"computer_use", "function_declarations"})
 _CAPITAL: Final = re.compile(r"(?<=[a-z0-9])([A-Z])")

@@ -17,6 +17,8 @@ from proxy.dialects.json_text import found, written
 # Strings that are looked through; a body of more has more tokens than any context window, so that
 # it is quoted as if it hid some. Looking takes 20 ns for each, and the event loop waits meanwhile.
 QUOTES_MAX: Final = 1024 * 1024
+# Counted a piece at a time, so that nothing long is copied.
+_PIECE_BYTES: Final = 256 * 1024
 
 # Anything whose text, tool call or result stands in the body as it is; the words of JSON schemas
 # and of citations as well, which have the same key.
@@ -49,6 +51,7 @@ _SHOWN: Final = frozenset(
         *("text_editor_code_execution_create_result", "tool_search_tool_result"),
         *("tool_search_tool_search_result", "code_execution_20250825", "advisor_result"),
         *("url_citation", "file_citation", "container_file_citation", "file_path"),
+        *("base64", "url", "content"),  # Where a picture or a document, named so, comes from.
         *("char_location", "page_location", "content_block_location", "search_result_location"),
         *("web_search_result_location", "citations_delta"),
         *("object", "array", "string", "number", "integer", "boolean", "null"),
@@ -79,7 +82,12 @@ def hidden_input(
 
 
 def _crowded(text: bytes | msgspec.Raw) -> bool:
-    return len(memoryview(text)) > QUOTES_MAX and bytes(text).count(b'"') > QUOTES_MAX
+    view, quotes = memoryview(text), 0
+    for start in range(0, len(view), _PIECE_BYTES):
+        quotes += bytes(view[start : start + _PIECE_BYTES]).count(b'"')
+        if quotes > QUOTES_MAX:
+            return True
+    return False
 
 
 class _Message(msgspec.Struct, forbid_unknown_fields=True):
@@ -109,9 +117,9 @@ def without_tool_inputs(messages: msgspec.Raw) -> msgspec.Raw | bytes:
         if not opens_with(message.content, b"["):
             continue
         # Blocks without a type are unusual; and to find that out costs nothing.
-        blocks = decoded(_BLOCKS, message.content) and decoded(_MEMBERS, message.content)
-        if blocks is None:
+        if decoded(_BLOCKS, message.content) is None:
             return messages
+        blocks = _MEMBERS.decode(message.content)
         contents += [_written(block) for block in blocks]
     return b",".join(contents)
 

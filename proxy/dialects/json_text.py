@@ -28,6 +28,8 @@ MEMBERS_MAX: Final = 1_000
 # Everything that decides and is not the conversation itself: the longest is `tools`, and a MiB of
 # tools would fill the context window of most models. Decoding a MiB takes up to 40 ms.
 SETTING_BYTES_MAX: Final = 1024 * 1024
+# OpenAI takes 128 tools; what is in a list is looked at one by one.
+ITEMS_MAX: Final = 4_096
 
 #: An object's members, their values as they stand in the text.
 Members = dict[str, msgspec.Raw]
@@ -46,6 +48,7 @@ _MENTIONED: Final = re.compile(rb"\\u00(?:3[0-9]|[46][1-9a-fA-F]|[57][0-9aA]|5[f
 _DISGUISED: Final = re.compile(rb"(?<!\\)(?:\\\\)*+" + _MENTIONED.pattern)
 _ESCAPE: Final = re.compile(rb"\\(?:u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ITEMS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _INT: Final = msgspec.json.Decoder(int)
 
 
@@ -125,9 +128,8 @@ def decode(kind: type[T], text: bytes) -> tuple[T, Members]:
     """Decode a request body in one pass over it, however long its messages are.
 
     Args:
-        kind: a Struct; what it declares as `Raw` stays as it is, and each of its fields may be
-            given only once, because it decides the cost. Of a field that is a Struct itself the
-            same is true.
+        kind: a Struct; what it declares as `Raw` stays as it is. Names may be given only once in
+            the body, and in those of its objects that are Structs, too: they decide the cost.
         text: the plain text of the decompressed body.
 
     Returns:
@@ -139,7 +141,7 @@ def decode(kind: type[T], text: bytes) -> tuple[T, Members]:
     try:
         if not text.isascii():
             text.decode()
-        members = _members_once(kind, text)
+        members = _members_once(text)
         raw = {name: field.name for name, field in _fields(kind).items() if field.raw}
         settings = {name: value for name, value in members.items() if name not in raw}
         request = _decoder(kind).decode(written(_settings(kind, settings)))
@@ -204,23 +206,45 @@ def _pairs(text: bytes | msgspec.Raw) -> list[tuple[str, msgspec.Raw]]:
     return [(key.name, value) for key, value in decoder.decode(text).items()]
 
 
-def _members_once(kind: type[msgspec.Struct], text: bytes | msgspec.Raw) -> Members:
-    """Return an object's members; refuse a field given twice: servers disagree on which one wins.
-
-    Only what the Struct reads is looked at: a tool's schema or a message may use the same names for
-    its own ends, and what nobody reads decides nothing.
-    """
+def _members_once(text: bytes | msgspec.Raw) -> Members:
+    """Return an object's members; refuse a name given twice: servers disagree on which one wins."""
     members: Members = {}
-    fields = _fields(kind)
     for name, value in _pairs(text):
-        if name in members and name in fields:
+        if name in members:
             raise MalformedRequest(
-                f"'{name}' is given more than once, and servers disagree on which one counts. "
-                "Give it once.",
-                name,
+                f"'{name[:MODEL_CHARS_MAX]}' is given more than once, and servers disagree on "
+                "which one counts. Give it once.",
+                name[:MODEL_CHARS_MAX],
             )
         members[name] = value
     return members
+
+
+def setting(members: Members, name: str) -> msgspec.Raw:
+    """Return a member that is short enough to be looked through; a null if there is none.
+
+    Raises:
+        MalformedRequest: it is not, or it is a list of too many, or of objects with a name twice.
+    """
+    value = members.get(name, ABSENT)
+    if len(memoryview(value)) > SETTING_BYTES_MAX:
+        raise MalformedRequest(
+            f"'{name}' is longer than {SETTING_BYTES_MAX} bytes. Send less of it.", name
+        )
+    if opens_with(value, b"["):
+        items = _ITEMS.decode(value)
+        if len(items) > ITEMS_MAX:
+            raise MalformedRequest(f"'{name}' has more than {ITEMS_MAX} items. Send fewer.", name)
+        for item in items:
+            if opens_with(item, b"{"):
+                _members_once(item)
+    return value
+
+
+def object_of(members: Members, name: str) -> Members:
+    """Return the members of a member that is an object; none of anything else."""
+    value = setting(members, name)
+    return _members_once(value) if opens_with(value, b"{") else {}
 
 
 def _settings(kind: type[msgspec.Struct], members: Members) -> Members:
@@ -231,13 +255,9 @@ def _settings(kind: type[msgspec.Struct], members: Members) -> Members:
         if is_absent(value):
             continue
         if field.inner is not None and opens_with(value, b"{"):
-            inner = _settings(field.inner, _members_once(field.inner, value))
-            value = msgspec.Raw(written(inner))
-        if len(memoryview(value)) > SETTING_BYTES_MAX:
-            raise MalformedRequest(
-                f"'{name}' is longer than {SETTING_BYTES_MAX} bytes. Send less of it.", name
-            )
-        settings[name] = value
+            inner = _settings(field.inner, _members_once(value))
+            members = members | {name: msgspec.Raw(written(inner))}
+        settings[name] = setting(members, name)
     return settings
 
 

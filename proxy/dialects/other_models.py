@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from proxy.dialects.counts import ABSENT, decoded
-from proxy.dialects.json_text import Members
+from proxy.dialects.json_text import Members, object_of, setting
 
 # Alternatives and routers: Anthropic's and Venice's fallbacks, OpenRouter's models and route,
 # ZenMux' routing, each also in the spelling that its SDK has.
@@ -36,8 +36,6 @@ _NO: Final = frozenset({b"null", b"false", b'""', b'"false"', b"[]", b"{}"})
 # Of a value that says no, blanks included.
 _NO_BYTES_MAX: Final = 32
 
-_OBJECT: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
-
 
 class _Plugin(msgspec.Struct):
     id: Any = None
@@ -59,21 +57,27 @@ _TOOLS: Final = msgspec.json.Decoder(list[_Tool])
 
 
 def other_models(members: Members) -> tuple[str, ...]:
-    """Return the names of such fields among a body's members."""
+    """Return the names of such fields among a body's members.
+
+    Raises:
+        MalformedRequest: one of them is too long, or gives a name twice.
+    """
+    extra = object_of(members, "extra_body")
+    return (*_found(members), *(f"extra_body.{name}" for name in _found(extra)))
+
+
+def _found(members: Members) -> list[str]:
     names = _alternatives(members)
-    provider = decoded(_OBJECT, members.get("provider", ABSENT)) or {}
+    provider = object_of(members, "provider")
     names += [f"provider.{name}" for name in _alternatives(provider)]
     for field in _OPTIONS:
-        options = decoded(_OBJECT, members.get(field, ABSENT)) or {}
-        gateway = decoded(_OBJECT, options.get("gateway", ABSENT)) or {}
+        gateway = object_of(object_of(members, field), "gateway")
         names += [f"{field}.gateway.{name}" for name in _alternatives(gateway)]
-    extra = decoded(_OBJECT, members.get("extra_body", ABSENT)) or {}
-    names += [f"extra_body.{name}" for name in (other_models(extra) if extra else ())]
-    if _chooses(members.get("plugins", ABSENT)):
+    if _chooses(setting(members, "plugins")):
         names.append("plugins")
-    if _brings_a_model(members.get("tools", ABSENT)):
+    if _brings_a_model(setting(members, "tools")):
         names.append("tools.model")
-    return tuple(names)
+    return names
 
 
 def _alternatives(members: Members) -> list[str]:

@@ -27,7 +27,7 @@ CALLER = Caller(key_id="key_1", team="research", user="alice")
 def budget(name: str, *, each: str | None = None, **scope: object) -> Budget:
     return Budget(
         name=name,
-        scope=Scope(**scope),  # type: ignore[arg-type]
+        scope=Scope(**scope),  # type: ignore[arg-type]  # Fields by name, each of its own type.
         each=each,
         unit="calls",
         limit=1,

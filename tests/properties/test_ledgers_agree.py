@@ -127,6 +127,7 @@ class LedgersAgree(RuleBasedStateMachine):
             for at in sorted(which)
         ]
         call_id = f"call-{len(self.calls)}"
+        decision = None
         for _ in range(2 if repeat else 1):
             decision = self._both(
                 lambda ledger: ledger.reserve(call_id, asks, data="{}", admission=admission)
@@ -170,8 +171,11 @@ class LedgersAgree(RuleBasedStateMachine):
     @rule()
     def sweep(self) -> None:
         for call_id in self._both(lambda ledger: ledger.overdue(100)):
-            record = self._both(lambda ledger, call_id=call_id: ledger.find(call_id))
-            self._both(lambda ledger, record=record: ledger.expire(record.reservation))
+            self._expire(call_id)
+
+    def _expire(self, call_id: str) -> None:
+        record = self._both(lambda ledger: ledger.find(call_id))
+        self._both(lambda ledger: ledger.expire(record.reservation))
 
     @rule(milliseconds=st.sampled_from([1, 9_999, MINUTE_MS, 5 * MINUTE_MS, 31 * MINUTE_MS]))
     def time_passes(self, milliseconds: int) -> None:

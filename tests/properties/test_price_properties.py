@@ -14,7 +14,15 @@ from policies.money import EXACT_MAX, Money
 from policies.pricing import Price, Tier, Unpriced
 from policies.rates import PRICE_DIGITS_MAX, Rates, pico_per_token
 from policies.usage import Usage
-from tests.properties.price_strategies import TOKENS, exact_nano, prices, rates, tables, usages
+from tests.properties.price_strategies import (
+    AUDIO_OR_NOT,
+    TOKENS,
+    exact_nano,
+    prices,
+    rates,
+    tables,
+    usages,
+)
 
 USD_PER_MILLION = st.decimals(min_value=0, max_value=100_000, allow_nan=False).filter(
     lambda amount: len(amount.as_tuple().digits) <= PRICE_DIGITS_MAX
@@ -95,7 +103,41 @@ def test_no_usage_costs_more_than_its_ceiling(
     assert cost.nano_usd < most + 1
 
 
-@given(prices(), TOKENS, TOKENS, TOKENS, TOKENS, st.booleans(), st.booleans())
+@given(
+    prices(audio=AUDIO_OR_NOT), usages(), st.none() | st.sampled_from(("flex", "priority", "auto"))
+)
+def test_audio_costs_what_the_list_says_or_is_unpriced_and_never_costs_nothing(
+    price: Price, usage: Usage, service_tier: str | None
+) -> None:
+    ceiling = price.ceiling(
+        input_tokens=usage.total_input_tokens,
+        output_tokens=usage.total_output_tokens,
+        service_tier=service_tier,
+        hour_cache=True,
+        audio=True,
+    )
+    cost = price.cost(usage, service_tier)
+    silent = replace(usage, audio_input_tokens=0, audio_output_tokens=0)
+
+    if isinstance(ceiling, Unpriced):
+        # No tier that may be reached is passed over because a cheaper one names a price.
+        tables = (price.tiers, *price.service_tiers.values())
+        named = [(tier.rates.audio_input, tier.rates.audio_output) for t in tables for tier in t]
+        unknown = price.cost(Usage(), service_tier)
+        assert (None, None) in named or isinstance(unknown, Unpriced)
+    elif isinstance(cost, Unpriced):
+        assert silent != usage
+    else:
+        most = (
+            Fraction(usage.total_input_tokens * ceiling.input, 1_000)
+            + Fraction(usage.total_output_tokens * ceiling.output, 1_000)
+            + usage.web_searches * ceiling.web_search_nano
+            + ceiling.call_nano
+        )
+        assert cost.nano_usd < most + 1
+
+
+@given(prices(), TOKENS, TOKENS, TOKENS, TOKENS, st.booleans(), st.booleans(), st.booleans())
 def test_a_ceiling_only_rises_with_what_a_call_may_do(
     price: Price,
     input_tokens: int,
@@ -104,6 +146,7 @@ def test_a_ceiling_only_rises_with_what_a_call_may_do(
     more_output: int,
     media: bool,
     hour_cache: bool,
+    audio: bool,
 ) -> None:
     low = price.ceiling(input_tokens=input_tokens, output_tokens=output_tokens)
     high = price.ceiling(
@@ -111,6 +154,7 @@ def test_a_ceiling_only_rises_with_what_a_call_may_do(
         output_tokens=output_tokens + more_output,
         media=media,
         hour_cache=hour_cache,
+        audio=audio,
     )
 
     assert not isinstance(low, Unpriced)

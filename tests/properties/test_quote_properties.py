@@ -21,7 +21,13 @@ from policies.quotes import (
 )
 from policies.units import CALLS, INPUT_TOKENS, OUTPUT_TOKENS, TOKENS, USD
 from policies.usage import Usage
-from tests.properties.price_strategies import demands, extreme_usages, permitted_usages, prices
+from tests.properties.price_strategies import (
+    AUDIO_OR_NOT,
+    demands,
+    extreme_usages,
+    permitted_usages,
+    prices,
+)
 
 UNITS = (USD, TOKENS, INPUT_TOKENS, OUTPUT_TOKENS, CALLS, "DIEM")
 DEFAULTS = st.none() | st.integers(1, 100_000)
@@ -40,6 +46,60 @@ def test_no_permitted_usage_costs_more_than_the_bound(
 
     assert not isinstance(came_to, Unpriced)
     assert [unit for unit in UNITS if came_to.of(unit) > made.bound.of(unit)] == []
+
+
+@given(st.data(), prices(), demands(), st.integers(1, 100_000), st.integers(0, 40))
+def test_no_batch_of_embeddings_costs_more_than_its_bound(
+    data: DataObject, price: Price, demand: Demand, window: int, inputs: int
+) -> None:
+    """Each input has a window of its own, and at most as many tokens as bytes."""
+    batch = [data.draw(st.just(window) | st.integers(0, window)) for _ in range(inputs)]
+    price = replace(price, context_window=window, tokens_per_byte_max=1)
+    demand = replace(
+        demand, output_limit=0, output_beside_limit=0, hidden_input=(), body_bytes=sum(batch)
+    )
+    made = _quoted(demand, price, None, 0)
+
+    came_to = made.price.amounts(Usage(input_tokens=sum(batch)), demand.service_tier)
+
+    assert not isinstance(came_to, Unpriced)
+    assert [unit for unit in UNITS if came_to.of(unit) > made.bound.of(unit)] == []
+
+
+@given(st.data(), prices(), demands())
+def test_a_bound_reaches_every_tier_that_the_list_has(
+    data: DataObject, price: Price, demand: Demand
+) -> None:
+    """Whatever window is stated: who may be sent so much is billed for so much."""
+    tables = (price.tiers, *price.service_tiers.values())
+    start = data.draw(st.sampled_from([tier.from_input_tokens for t in tables for tier in t]))
+    price = replace(price, context_window=data.draw(st.integers(1, start + 1)))
+    demand = data.draw(
+        st.sampled_from(
+            (
+                replace(demand, hidden_input=(), body_bytes=start),
+                replace(demand, hidden_input=("file_id",)),
+            )
+        )
+    )
+    made = _quoted(demand, price, 1_000, 2)
+
+    assert made.bound.input_tokens >= start
+
+
+@given(st.data(), prices(audio=AUDIO_OR_NOT), demands())
+def test_a_quote_for_audio_needs_its_price(data: DataObject, price: Price, demand: Demand) -> None:
+    made = _quoted(replace(demand, audio=True), price, 1_000, 2)
+    assume(made.bound.nano_usd < EXACT_MAX)
+    usage = data.draw(permitted_usages(replace(demand, audio=True), made))
+
+    came_to = made.price.amounts(usage, demand.service_tier)
+
+    # One side may be named alone, for a model that hears and does not speak.
+    if isinstance(came_to, Unpriced):
+        assert usage.audio_input_tokens or usage.audio_output_tokens
+    else:
+        assert [unit for unit in UNITS if came_to.of(unit) > made.bound.of(unit)] == []
 
 
 @given(prices(), demands(), DEFAULTS, st.integers(0, 3))
@@ -69,12 +129,16 @@ def test_a_quote_never_falls_when_a_request_asks_for_more(
         st.sampled_from(
             (
                 replace(demand, body_bytes=demand.body_bytes + more),
-                replace(demand, output_limit=(demand.output_limit or 0) + more)
-                if demand.output_limit is not None
+                # Without any output it may be a batch, whose inputs have a window each.
+                replace(demand, output_limit=demand.output_limit + more)
+                if demand.output_limit
                 else demand,
                 replace(demand, output_beside_limit=demand.output_beside_limit + more),
                 replace(demand, choices=demand.choices + more % 10),
-                replace(demand, hidden_input=("file_id",)),
+                # What is hidden fills a window; text that no window caps may come to more.
+                replace(demand, hidden_input=("file_id",))
+                if demand.output_limit != 0 and price.last_tier_from < (price.context_window or 0)
+                else demand,
                 replace(demand, declares_tools=True),
                 replace(demand, cache_write="1h"),
                 replace(demand, audio=True),
@@ -96,7 +160,8 @@ def test_the_affordable_limit_fits_and_one_more_does_not(
     data: DataObject, price: Price, demand: Demand, floor: int
 ) -> None:
     made = _quoted(demand, price, 50_000, 2)
-    least = _quoted(replace(demand, output_limit=0), price, None, 2).bound
+    lowest = min(1, made.output_limit)
+    least = _quoted(replace(demand, output_limit=lowest), price, None, 2).bound
     remaining = [
         (unit, data.draw(st.integers(max(least.of(unit) - 1, 0), made.bound.of(unit) + 1)))
         for unit in data.draw(st.sets(st.sampled_from(UNITS), max_size=2))
@@ -121,7 +186,8 @@ def test_a_clamped_quote_is_the_quote_for_the_lower_limit(
     data: DataObject, price: Price, demand: Demand
 ) -> None:
     made = _quoted(demand, price, 50_000, 2)
-    limit = data.draw(st.integers(0, made.output_limit))
+    # None is clamped to nothing: that would be another request.
+    limit = data.draw(st.integers(min(1, made.output_limit), made.output_limit))
 
     lower = clamped(demand, made, limit)
 

@@ -46,6 +46,8 @@ class Recording:
             generation_ids=tuple(truth.get("generation_ids", ())),
             finish=truth.get("finish"),
             error=truth.get("error"),
+            error_code=truth.get("error_code"),
+            tool_calls=tuple((kind, number) for kind, number in truth.get("tool_calls", ())),
             produced_output=truth.get("produced_output", False),
             cost=ReportedCost(amounts=cost) if cost else None,
             status=truth.get("status"),

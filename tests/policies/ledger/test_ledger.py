@@ -252,6 +252,8 @@ async def _operate(ledger: Ledger, operation: str, reservation: Reservation) -> 
             await ledger.expire(reservation)
         case "give_up":
             await ledger.give_up(reservation, outcome="{}")
+        case _:
+            assert operation == "none"
 
 
 async def test_a_call_that_the_ledger_does_not_know_is_said_to_be_unknown(ledger: Ledger) -> None:

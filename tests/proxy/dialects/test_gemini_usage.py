@@ -76,16 +76,3 @@ def test_the_last_number_of_each_kind_counts() -> None:
     assert first.then(later) == metadata(
         promptTokenCount=5, candidatesTokenCount=4, thoughtsTokenCount=2, trafficType="ON_DEMAND"
     )
-
-
-@pytest.mark.parametrize(
-    ("fields", "counts"),
-    [
-        ({"promptTokenCount": 1}, False),
-        ({"candidatesTokenCount": 0}, True),
-        ({"responseTokenCount": 1}, True),
-        ({"thoughtsTokenCount": 1}, True),
-    ],
-)
-def test_metadata_says_whether_it_counts_output(fields: dict[str, int], counts: bool) -> None:
-    assert metadata(**fields).counts_output is counts

@@ -260,7 +260,7 @@ def test_every_candidate_has_an_end_of_its_own() -> None:
 
 def test_tools_that_ran_are_counted() -> None:
     code = {"candidates": [{"content": {"parts": [{"executableCode": {"code": "1"}}]}}]}
-    urls = {"candidates": [{"urlContextMetadata": {"urlMetadata": [{}, {}]}}]}
+    urls: dict[str, Any] = {"candidates": [{"urlContextMetadata": {"urlMetadata": [{}, {}]}}]}
 
     assert stream(code, urls, code, candidate(finishReason="STOP") | USAGE).tool_calls == (
         ("code_execution", 2),

@@ -66,7 +66,7 @@ def test_what_the_limit_does_not_bound_is_added(fields: dict[str, Any], beside: 
     [
         ({"messages": [{"content": [{"type": "image", "source": {}}]}]}, ("image",)),
         ({"messages": [{"content": [{"type": "document"}]}]}, ("document",)),
-        ({"system": [{"source": {"type": "file", "file_id": "f"}}]}, ("file_id",)),
+        ({"system": [{"source": {"type": "file", "file_id": "f"}}]}, ("file", "file_id")),
         ({"messages": [{"content": 'an "image" and a "document"'}]}, ()),
         ({"messages": [{"role": "user", "content": [{"type": "hologram"}]}]}, ("hologram",)),
         ({"messages": [], "mcp_servers": [{}]}, ("mcp_servers",)),

@@ -205,7 +205,7 @@ async def test_usage_that_the_client_did_not_ask_for_is_taken_out() -> None:
 
     assert rig.client.body == HELLO + DONE
     assert isinstance(rig.ends.readings[0].metered, Exact)
-    assert "content-length" not in dict(rig.log[0][2])  # type: ignore[call-overload]  # A log.
+    assert "content-length" not in dict(rig.log[0][2])  # type: ignore[call-overload]  # The log holds calls of any form.
 
 
 async def test_what_was_held_back_at_the_end_is_relayed() -> None:

@@ -103,6 +103,101 @@ def test_a_price_per_image_is_the_fee_of_the_tool_that_makes_them() -> None:
 
     assert price.tool_fees == {"image_generation": 40_000_000}
     assert price.tiers[0].rates.media_input == 1_000_000
+    # What an image in a request costs can then not be said by its tokens.
+    assert price.unpriced_media == ("image perCount", "video perSecond")
+
+
+def test_a_price_per_request_is_charged_for_each_call_by_its_size() -> None:
+    long = {"prompt_tokens": {"unit": "kTokens", "gte": 200}}
+    short = {"prompt_tokens": {"unit": "kTokens", "lt": 200}}
+    fee = {"unit": "perCount", "currency": "USD"}
+    price = _price(
+        {
+            "prompt": [_usd(1)],
+            "request": [
+                {**fee, "value": Decimal("0.005"), "conditions": short},
+                {**fee, "value": Decimal("0.01"), "conditions": long},
+            ],
+        }
+    )
+
+    assert price.cost(Usage()) == Money(5_000_000)
+    assert price.cost(Usage(input_tokens=200_000)) == Money(200_000_000 + 10_000_000)
+
+
+@pytest.mark.parametrize(
+    ("item", "unit"),
+    [
+        ("video", "perSecond"),
+        ("audio", "perCount"),
+        ("audio_and_video", "perSecond"),
+        ("image", "perMegapixel"),
+        ("image_output", "perMTokens"),
+    ],
+)
+def test_a_fee_for_media_that_tokens_do_not_show_leaves_text_its_price(
+    item: str, unit: str
+) -> None:
+    fee = {"value": 1, "unit": unit, "currency": "USD"}
+
+    price = _price({"prompt": [_usd(1)], item: [fee, fee]}, output_modalities=["text"])
+
+    assert price.unpriced_media == (f"{item} {unit}",)
+    assert price.cost(Usage(input_tokens=1)) == Money(1_000)
+
+
+@pytest.mark.parametrize("value", [0, "0", Decimal("0.00")], ids=repr)
+@pytest.mark.parametrize("item", ["surcharge", "video", "completion"])
+def test_a_fee_of_nothing_is_no_fee(item: str, value: object) -> None:
+    free = {"value": value, "unit": "perSecond", "currency": "USD"}
+
+    price = _price({"prompt": [_usd(1)], item: [free], "session": None})
+
+    assert price.unpriced_media == ()
+
+
+@pytest.mark.parametrize(
+    ("item", "unit", "made"),
+    [
+        ("surcharge", "perCount", ["text"]),
+        ("surcharge", "perMTokens", None),
+        ("prompt", "perCount", None),
+        ("completion", "perSecond", None),
+        ("web_search", "perMTokens", None),
+        ("request", "perSecond", None),
+        ("input_cache_read", "perCount", None),
+        ("internal_reasoning", "perCount", None),
+        ("video", "perSecond", ["video"]),
+        ("image", "perCount", ["text", "image"]),
+    ],
+)
+def test_a_fee_that_nothing_counts_leaves_a_model_without_a_price(
+    item: str, unit: str, made: object
+) -> None:
+    fee = {"value": Decimal("0.01"), "unit": unit, "currency": "USD"}
+    pricings = {"prompt": [_usd(1)], "completion": [_usd(1)]}
+    pricings[item] = [*pricings.get(item, []), fee]
+
+    found = read({"data": [{"id": "acme/bad", "pricings": pricings, "output_modalities": made}]})
+
+    assert found.prices == {}
+    assert found.uncounted == {"acme/bad"}
+    assert found.refused["acme/bad"] == f"{item}: what is charged for '{unit}' is not counted"
+
+
+def test_a_mistake_in_a_list_is_no_fee_that_nothing_counts() -> None:
+    fee = {"value": 1, "unit": "perKTokens", "currency": "USD"}
+
+    found = read({"data": [{"id": "acme/bad", "pricings": {"prompt": [fee]}}]})
+
+    assert found.refused == {"acme/bad": "prompt: the unit 'perKTokens' is not known"}
+    assert found.uncounted == frozenset()
+
+
+def test_audio_without_an_item_has_no_price() -> None:
+    rates = _price({"prompt": [_usd(1)], "completion": [_usd(2)]}).tiers[0].rates
+
+    assert (rates.audio_input, rates.audio_output, rates.media_input) == (None, None, 1_000_000)
 
 
 def test_a_condition_on_something_else_counts_as_met() -> None:

@@ -16,6 +16,9 @@ from genai_prices.types import (
     Provider,
     StartDateConstraint,
 )
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn
 
 from policies.clock import utc
 from policies.money import Money
@@ -90,6 +93,150 @@ def test_one_model_has_many_spellings(name: str) -> None:
     book.refresh("agipower", "agipower", _list("acme/mini-2.5", 9))
 
     assert _source(book, "agipower", name) == "agipower list"
+
+
+@pytest.mark.parametrize("listed", [True, False])
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "Claude-Opus_4.6",
+        "claude-opus-4-6",
+        "anthropic/claude-opus-4.6",
+        "anthropic/claude-opus-4.6:amazon-bedrock",
+        "publishers/anthropic/models/claude-opus-4.6",
+    ],
+)
+def test_all_spellings_of_a_model_have_one_name(*, spelling: str, listed: bool) -> None:
+    book = _book()
+    if listed:
+        book.refresh("agipower", "agipower", _list("anthropic/claude-opus-4.6", 9))
+
+    assert book.lookup("agipower", spelling) is not None
+    expected = "anthropic/claude-opus-4.6" if listed else "claude-opus-4-6"
+    assert book.name_of("agipower", spelling) == expected
+
+
+@st.composite
+def spelled(draw: DrawFn, names: st.SearchStrategy[str]) -> tuple[str, str]:
+    """A name, and another spelling of it."""
+    name = draw(names)
+    owner, slash, model = name.rpartition("/")
+    other = model if draw(st.booleans()) else owner + slash + model
+    signs = [draw(st.sampled_from("._-")) if sign in "._-" else sign for sign in other]
+    other = "".join(sign.upper() if draw(st.booleans()) else sign for sign in signs)
+    return name, other + draw(st.sampled_from(("", ":upstream")))
+
+
+LISTED: Final = ("anthropic/claude-opus-4.6", "anthropic/claude-opus-4", "x-ai/grok_4", "plain")
+PUBLISHED: Final = ("anthropic/claude-opus-4.6", "openai/gpt-4o-mini", "openai/gpt-4.1", "gpt-5.1")
+
+
+@given(spelled(st.sampled_from(LISTED)))
+def test_whatever_finds_a_listed_price_has_the_lists_name(pair: tuple[str, str]) -> None:
+    book = _book()
+    for usd, model in enumerate(LISTED, start=1):
+        book.refresh("agipower", "agipower", _list(model, usd))
+    name, spelling = pair
+
+    price = book.lookup("agipower", spelling)
+
+    assert price == book.lookup("agipower", name) is not None
+    assert book.name_of("agipower", spelling) == name
+
+
+@given(spelled(st.sampled_from(PUBLISHED)))
+def test_whatever_finds_the_same_published_price_has_the_same_name(pair: tuple[str, str]) -> None:
+    book = _book()
+    one, other = (book.lookup("agipower", spelling) for spelling in pair)
+
+    assert one is not None
+    if other is not None and other.version == one.version:
+        assert book.name_of("agipower", pair[1]) == book.name_of("agipower", pair[0])
+
+
+@pytest.mark.parametrize(
+    ("provider", "spelling", "name"),
+    [
+        ("venice", "default", "glm-5"),
+        ("venice", "venice-glm.5:enable_web_search=on", "glm-5"),
+        ("venice", "venice-unheard-of:x=1", "venice-unheard-of"),
+        ("agipower", "openai/gpt-4o:azure", "gpt-4o"),
+        ("agipower", "acme/mini:upstream", "acme/mini"),
+        ("agipower", "acme/maxi:upstream", "acme/maxi"),
+        ("agipower", "nobodys:upstream", "nobodys"),
+        ("other", "ft:gpt-unheard-of:acme", "ft:gpt-unheard-of:acme"),
+        ("nobody", "gpt-4o", "gpt-4o"),
+        ("other", "g" * 257, "g" * 257),
+    ],
+)
+def test_a_model_is_named_by_whoever_prices_it(provider: str, spelling: str, name: str) -> None:
+    priced = {"input": 1, "output": 1}
+    overrides = {"acme/mini": priced, "acme/*": priced, "openai/gpt-4o": priced}
+    book = _book(overrides=overrides)
+    book.refresh("venice", "venice", _venice(traits=["default"]))
+
+    assert book.name_of(provider, spelling) == name
+    assert book.name_of(provider, spelling) == name
+
+
+def test_a_configured_price_holds_however_the_model_is_written() -> None:
+    book = _book(overrides={"acme/mini-2.5": {"input": 1, "output": 1}})
+    book.refresh("agipower", "agipower", _list("acme/mini-2.5", 9))
+
+    for name in ("acme/mini-2.5", "ACME/mini_2-5", "mini-2.5", "acme/mini-2.5:upstream"):
+        assert _source(book, "agipower", name) == "configuration"
+
+
+def test_a_name_follows_the_list() -> None:
+    book = _book()
+    assert book.name_of("agipower", "gpt-4o") == "gpt-4o"
+
+    book.refresh("agipower", "agipower", _list("openai/gpt-4o", 9))
+
+    assert book.name_of("agipower", "gpt-4o") == "openai/gpt-4o"
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_fee_that_nothing_counts_takes_a_models_price_away(*, known: bool) -> None:
+    book = _book()
+    if known:
+        book.refresh("agipower", "agipower", _list("openai/gpt-4o", 9))
+    before = book.lookup("agipower", "openai/gpt-4o")
+    assert before is not None
+
+    (refused,) = book.refresh("agipower", "agipower", _surcharged("openai/gpt-4o"))
+    again = book.refresh("agipower", "agipower", _surcharged("openai/gpt-4o"))
+
+    assert (refused.old, refused.new) == (before if known else None, None)
+    assert refused.refused == "surcharge: what is charged for 'perCount' is not counted"
+    assert again == []
+    for name in ("openai/gpt-4o", "GPT_4o", "openai/gpt-4o:azure"):
+        assert book.lookup("agipower", name) is None
+        assert book.name_of("agipower", name) == "openai/gpt-4o"
+
+
+def test_a_price_comes_back_with_a_list_that_says_all() -> None:
+    book = _book(overrides={"acme/maxi": {"input": 1, "output": 1}})
+    book.refresh("agipower", "agipower", _surcharged("acme/mini"))
+    book.refresh("agipower", "agipower", _surcharged("acme/maxi"))
+    book.refresh("agipower", "agipower", _surcharged("bolt/mini"))
+
+    assert _source(book, "agipower", "acme/maxi") == "configuration"
+    book.refresh("agipower", "agipower", _list("acme/mini", 2))
+
+    assert _source(book, "agipower", "acme/mini") == "agipower list"
+    assert book.lookup("agipower", "bolt/mini") is None
+    # Two owners have the name, and one of them no price: it names neither.
+    assert book.lookup("agipower", "mini") is None
+
+
+def test_an_alias_goes_with_its_models_price() -> None:
+    book = _book()
+    book.refresh("venice", "venice", _venice(traits=["default"]))
+
+    book.refresh("venice", "agipower", _surcharged("glm-5"))
+
+    assert book.lookup("venice", "default") is None
 
 
 def test_a_bare_name_that_two_owners_share_is_no_name() -> None:
@@ -275,6 +422,9 @@ def test_a_list_is_kept_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     assert book.refresh("venice", "venice", _venice(pricing={"input": 1}, model="a")) != []
     assert book.refresh("venice", "venice", _venice(pricing={"input": 1}, model="b")) == []
     assert book.lookup("venice", "fastest") is None
+    book.refresh("agipower", "agipower", _surcharged("acme/mini"))
+    book.refresh("agipower", "agipower", _surcharged("openai/gpt-4o"))
+    assert len(book._listed["agipower"].uncounted) == 2
 
 
 @pytest.mark.parametrize(
@@ -320,6 +470,13 @@ def _list(model: str, usd: int, **row: object) -> dict[str, Any]:
     priced = {"value": usd, "unit": "perMTokens", "currency": "USD"}
     pricings = {"prompt": [priced], "completion": [priced]}
     return {"data": [{"id": model, "pricings": pricings, **row}]}
+
+
+def _surcharged(model: str) -> dict[str, Any]:
+    found = _list(model, 1)
+    fee = {"value": 1, "unit": "perCount", "currency": "USD"}
+    found["data"][0]["pricings"]["surcharge"] = [fee]
+    return found
 
 
 def _venice(

@@ -13,6 +13,7 @@ def test_an_empty_list_says_nothing() -> None:
     empty = PriceList()
 
     assert (dict(empty.prices), dict(empty.refused), dict(empty.aliases)) == ({}, {}, {})
+    assert empty.uncounted == frozenset()
 
 
 def test_a_change_cannot_be_changed() -> None:

@@ -108,6 +108,13 @@ def test_a_name_goes_before_globs_and_the_first_glob_before_others() -> None:
     assert dollars("other") == ("other", 2)
 
 
+def test_a_glob_is_no_name() -> None:
+    overrides = Overrides({"*": {"input": 1}, "acme/mini": {"input": 1}})
+
+    assert overrides.named(("acme/mini:upstream", "acme/mini")) == "acme/mini"
+    assert overrides.named(("acme/*", "*", "acme/maxi")) is None
+
+
 def test_a_model_that_nothing_matches_has_no_override() -> None:
     assert Overrides({"acme/*": {"input": 1, "output": 1}}).find(("other",)) is None
 

@@ -93,6 +93,7 @@ def test_a_model_is_found_at_its_kind_of_provider() -> None:
     assert found.price.source == SOURCE
     assert found.price.tiers[0].rates.input == 5_000_000
     assert found.price.context_window == 128_000
+    assert found.model == "gpt-4o-2024-05-13"
     assert book.find("openai", ("nonsense",), AT_MS) is None
 
 
