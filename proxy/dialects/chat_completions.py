@@ -85,15 +85,10 @@ class _Request(msgspec.Struct):
     prediction: msgspec.Raw = ABSENT
     modalities: list[str] | None = None
     audio: msgspec.Raw = ABSENT
-    web_search_options: msgspec.Raw = ABSENT
-    venice_parameters: msgspec.Raw = ABSENT
-    plugins: msgspec.Raw = ABSENT
     reasoning: _Reasoning | None = None
     thinking: _Reasoning | None = None
     thinking_budget: Budget = None
     cached_content: msgspec.Raw = ABSENT
-    extra_body: msgspec.Raw = ABSENT
-    google: msgspec.Raw = ABSENT
     prompt_cache_options: json_text.CacheOptions | None = None
     prompt_cache_retention: str | None = None
     tools: list[_Tool] | None = None
@@ -119,7 +114,7 @@ class ChatCompletions:
         return ParsedRequest(
             model=model,
             stream=streams,
-            demand=_demand(request, body, model, added.tools),
+            demand=_demand(request, members, body, model=model, added=added.tools),
             usage_requested=asked_usage or (options is not None and bool(options.include_usage)),
             # `usage.include` beside `stream_options.include_usage` is an error (providers.md, 22).
             can_request_usage=streams and not asked_usage,
@@ -165,13 +160,21 @@ class ChatCompletions:
         return b"data: " + openai_errors.error_body(kind, message) + b"\n\n" + DONE
 
 
-def _demand(request: _Request, body: bytes, model: str, added: tuple[ToolDemand, ...]) -> Demand:
+def _demand(
+    request: _Request,
+    members: json_text.Members,
+    body: bytes,
+    *,
+    model: str,
+    added: tuple[ToolDemand, ...],
+) -> Demand:
     limits = [
         limit for limit in (request.max_completion_tokens, request.max_tokens) if limit is not None
     ]
     hidden = hidden_input(_HIDDEN, "messages", request.messages)
     hidden += () if is_absent(request.cached_content) else ("cached_content",)
-    hidden += json_text.found(_HIDDEN, request.extra_body, request.google)
+    for name in ("extra_body", "google"):
+        hidden += json_text.found(_HIDDEN, json_text.setting(members, name))
     # Rejected predictions are billed as output, and OpenAI does not say that the limit covers them.
     prediction = 0 if is_absent(request.prediction) else len(memoryview(request.prediction))
     return Demand(

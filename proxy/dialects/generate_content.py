@@ -77,8 +77,6 @@ class _Request(msgspec.Struct, rename="camel"):
         name="generation_config", default=None
     )
     tools: list[dict[str, msgspec.Raw]] | None = None
-    venice_parameters: msgspec.Raw = msgspec.field(name="venice_parameters", default=ABSENT)
-    plugins: msgspec.Raw = ABSENT
     cached_content: str | None = None
     snake_cached_content: str | None = msgspec.field(name="cached_content", default=None)
     service_tier: str | None = None

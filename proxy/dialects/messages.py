@@ -73,8 +73,6 @@ class _Request(msgspec.Struct):
     tools: list[_Tool] | None = None
     thinking: _Thinking | None = None
     mcp_servers: list[msgspec.Raw] | None = None
-    venice_parameters: msgspec.Raw = ABSENT
-    plugins: msgspec.Raw = ABSENT
     context_management: _ContextManagement | None = None
     container: msgspec.Raw = ABSENT
     thread: msgspec.Raw = ABSENT

@@ -88,8 +88,6 @@ class _Request(msgspec.Struct):
     reasoning: _Reasoning | None = None
     prompt_cache_options: json_text.CacheOptions | None = None
     prompt_cache_retention: str | None = None
-    venice_parameters: msgspec.Raw = ABSENT
-    plugins: msgspec.Raw = ABSENT
     service_tier: str | None = None
     user: Any = None
 

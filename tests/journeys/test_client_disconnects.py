@@ -11,7 +11,7 @@ import pytest
 
 from proxy.gateway import client as client_module
 from tests.doubles.aftermath import books_are_closed, kinds, pending
-from tests.doubles.formats import CHAT, FORMATS, RESPONSES, TOKEN_NANO_USD, Format
+from tests.doubles.formats import CHAT, FORMATS, MESSAGES, RESPONSES, TOKEN_NANO_USD, Format
 from tests.doubles.raw_http import RawClient, connected, request
 from tests.doubles.running import Running, running
 from tests.doubles.waiting import until
@@ -57,20 +57,26 @@ async def called(bursar: Running, form: Format, *, stream: bool) -> AsyncIterato
 @every_format
 @streamed_or_not
 @either_way
-@pytest.mark.parametrize("leave", ["reset", "half_close"])
 async def test_a_client_that_leaves_before_the_head_is_charged_what_was_used(
-    tmp_path: Path,
-    redis_url: str,
-    organization: str,
-    form: Format,
-    stream: bool,
-    cancels: bool,
-    leave: str,
+    tmp_path: Path, redis_url: str, organization: str, form: Format, stream: bool, cancels: bool
 ) -> None:
     async with gateway(tmp_path, redis_url, organization, cancels=cancels) as bursar:
         bursar.scenario(first_byte_delay_ms=40, usage={"output": 3})
         async with called(bursar, form, stream=stream) as client:
-            getattr(client, leave)()
+            client.reset()
+
+            await books_are_closed(bursar, spent=USED)
+
+
+@streamed_or_not
+@either_way
+async def test_a_client_that_says_it_has_sent_all_is_charged_what_was_used(
+    tmp_path: Path, redis_url: str, organization: str, stream: bool, cancels: bool
+) -> None:
+    async with gateway(tmp_path, redis_url, organization, cancels=cancels) as bursar:
+        bursar.scenario(first_byte_delay_ms=40, usage={"output": 3})
+        async with called(bursar, CHAT, stream=stream) as client:
+            client.half_close()
 
             await books_are_closed(bursar, spent=USED)
 
@@ -212,7 +218,7 @@ async def test_many_clients_that_leave_at_any_moment_are_all_charged_what_was_us
         await books_are_closed(bursar, spent=40 * USED)
 
 
-@every_format
+@pytest.mark.parametrize("form", [CHAT, MESSAGES], ids=str)
 async def test_a_client_that_stops_reading_holds_its_own_call_alone(
     tmp_path: Path, redis_url: str, organization: str, form: Format
 ) -> None:

@@ -6,16 +6,15 @@ import asyncio
 import json
 import shutil
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
-
-import pytest
 
 from policies.ledger.interface import CallRecord
 from policies.reservations import State
 from tests.doubles.aftermath import books_are_closed, kinds, pending
 from tests.doubles.doomed_worker import DoomedWorker, doomed_worker
-from tests.doubles.formats import CHAT, FORMATS, TOKEN_NANO_USD, Format
+from tests.doubles.formats import CHAT, FORMATS, TOKEN_NANO_USD
 from tests.doubles.raw_http import connected, request
 from tests.doubles.running import Running, running
 from tests.doubles.valkey_server import valkey_server
@@ -67,27 +66,30 @@ async def _is_one_pending(bursar: Running) -> bool:
     return len(await pending(bursar)) == 1
 
 
-@pytest.mark.parametrize("form", FORMATS, ids=str)
-async def test_the_call_of_a_killed_worker_is_charged_as_reserved_with_its_id_noted(
-    tmp_path: Path, redis_url: str, organization: str, form: Format
+async def test_the_calls_of_a_killed_worker_are_charged_as_reserved_with_their_ids_noted(
+    tmp_path: Path, redis_url: str, organization: str
 ) -> None:
     async with two_workers(tmp_path, redis_url, organization) as (bursar, doomed):
         bursar.scenario(usage={"output": 3}, stall_after_events=2)
-        async with connected(doomed.url) as client:
-            body = form.text(stream=True)
-            await client.send(request(form.stream_path, body, bursar.key))
-            answer = await client.head()
-            call_id = answer.headers["x-bursar-call-id"]
-            await client.some(100)
-            await until(lambda: _is_noted(bursar, call_id))
+        call_ids = []
+        async with AsyncExitStack() as connections:
+            for form in FORMATS:
+                client = await connections.enter_async_context(connected(doomed.url))
+                body = form.text(stream=True)
+                await client.send(request(form.stream_path, body, bursar.key))
+                answer = await client.head()
+                call_ids.append(answer.headers["x-bursar-call-id"])
+                await client.some(100)
+                await until(partial(_is_noted, bursar, call_ids[-1]))
             await doomed.kill()
 
-        await until(lambda: is_in(bursar, call_id, State.EXPIRED))
-        (call,) = bursar.simulator.calls
-        assert set((await record(bursar, call_id)).generation_ids) & set(call.generation_ids)
-        assert (await kinds(bursar)) == {"admitted": 1, "expire": 1}
-        assert "call_expired" in [event["event"] for event in bursar.logs]
-        await books_are_closed(bursar, spent=RESERVED)
+        for call_id, call in zip(call_ids, bursar.simulator.calls, strict=True):
+            await until(partial(is_in, bursar, call_id, State.EXPIRED))
+            ids = (await record(bursar, call_id)).generation_ids
+            assert set(ids) & set(call.generation_ids)
+        assert (await kinds(bursar)) == {"admitted": 4, "expire": 4}
+        assert [event["event"] for event in bursar.logs].count("call_expired") == 4
+        await books_are_closed(bursar, spent=4 * RESERVED)
 
 
 async def _is_noted(bursar: Running, call_id: str) -> bool:

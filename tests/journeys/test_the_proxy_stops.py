@@ -22,7 +22,7 @@ async def charged(watching: Running, nano_usd: int) -> None:
     """Insist on what was charged, as another proxy of the organisation sees it."""
 
     async def settled() -> bool:
-        return (await watching.standing("month")).reserved == 0
+        return bool((await watching.standing("month")).reserved == 0)
 
     await until(settled)
     assert (await watching.standing("month")).spent == nano_usd
@@ -38,9 +38,7 @@ async def test_a_call_in_flight_is_carried_to_its_end(
         running(tmp_path / "b", redis_url, organization, budgets=BUDGETS) as bursar,
         connected(bursar.url) as client,
     ):
-        bursar.scenario(
-            usage={"output": 3}, chunks=3, chunk_delay_ms=30, first_byte_delay_ms=60
-        )
+        bursar.scenario(usage={"output": 3}, chunks=3, chunk_delay_ms=30, first_byte_delay_ms=60)
         body = form.text(stream=stream)
         await client.send(request(form.path_of(stream=stream), body, bursar.key))
         await until(lambda: len(bursar.simulator.calls) == 1)

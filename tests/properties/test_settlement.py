@@ -34,6 +34,8 @@ BUDGETS = (
 )
 OTHER = "acme/advisor"
 tiers = st.none() | SERVICE_TIERS
+#: A call, a price and a usage take milliseconds to make up.
+enough = settings(max_examples=50)
 
 
 def learning(*, output_tokens: int) -> Learning:
@@ -92,6 +94,7 @@ def covers(call: Quoted, charged: Amounts) -> bool:
     return all(charged.of(ask.budget.unit) >= ask.held for ask in call.asks)
 
 
+@enough
 @given(quoted_calls(), usages(), tiers)
 def test_exact_usage_is_charged_at_its_cost_to_the_nano(
     call: Quoted, usage: Usage, tier: str | None
@@ -111,6 +114,7 @@ def test_exact_usage_is_charged_at_its_cost_to_the_nano(
         assert (found.certainty, found.amounts) == ("exact", expected)
 
 
+@enough
 @given(quoted_calls(), usages(), tiers)
 def test_a_cut_answer_is_charged_no_less_than_known_and_than_output_at_the_bound(
     call: Quoted, usage: Usage, tier: str | None
@@ -129,6 +133,7 @@ def test_a_cut_answer_is_charged_no_less_than_known_and_than_output_at_the_bound
     assert found.amounts.nano_usd >= bound.nano_usd
 
 
+@enough
 @given(quoted_calls(), st.booleans(), st.none() | st.just("it broke"))
 def test_what_is_unknown_is_charged_as_reserved(
     call: Quoted, produced: bool, error: str | None
@@ -148,6 +153,7 @@ def test_what_is_unknown_is_charged_as_reserved(
         assert {unit: found.amounts.of(unit) for unit in held} == held
 
 
+@enough
 @given(quoted_calls(), usages())
 def test_a_granted_tier_without_a_price_is_charged_as_reserved_with_its_tokens(
     call: Quoted, usage: Usage
@@ -160,6 +166,7 @@ def test_a_granted_tier_without_a_price_is_charged_as_reserved_with_its_tokens(
     assert all(found.amounts.nano_usd >= ask.held for ask in money)
 
 
+@enough
 @given(
     quoted_calls(), st.lists(st.tuples(st.booleans(), usages()), min_size=1, max_size=4), prices()
 )
@@ -183,6 +190,7 @@ def test_iterations_are_charged_each_at_its_models_price(
         assert found.amounts.of(name) == expected
 
 
+@enough
 @given(quoted_calls(), usages(), prices(), st.booleans())
 def test_another_model_costs_what_its_list_says_and_by_another_list_the_dearer_of_both(
     call: Quoted, usage: Usage, other: Price, same: bool
@@ -200,6 +208,7 @@ def test_another_model_costs_what_its_list_says_and_by_another_list_the_dearer_o
         assert found.amounts.nano_usd == dearest
 
 
+@enough
 @given(quoted_calls(), st.integers(400, 599))
 def test_error_statuses_release_but_those_that_leave_it_open(call: Quoted, status: int) -> None:
     found = Settler(FakePrices(), Learning()).refused(passage(ticket(call)), status, "no")
@@ -212,13 +221,13 @@ def test_error_statuses_release_but_those_that_leave_it_open(call: Quoted, statu
         assert all(found.amounts.of(ask.budget.unit) == 0 for ask in call.asks)
 
 
+@enough
 @given(
     quoted_calls(),
     st.lists(usages(), min_size=1, max_size=3),
     st.sampled_from((Exact, AtLeast)),
     tiers,
 )
-@settings(max_examples=50)
 def test_every_outcome_is_json_and_every_amount_can_be_counted(
     call: Quoted, used: list[Usage], kind: type[Exact | AtLeast], tier: str | None
 ) -> None:

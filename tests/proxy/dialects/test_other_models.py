@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from proxy.dialects.interface import DialectName
+from proxy.dialects.interface import DialectName, MalformedRequest
 from proxy.dialects.json_text import members
 from proxy.dialects.other_models import other_models
 from proxy.dialects.registry import DIALECTS
@@ -71,6 +71,20 @@ def test_another_model_may_answer(fields: dict[str, Any], names: tuple[str, ...]
 )
 def test_only_the_named_model_answers(fields: dict[str, Any]) -> None:
     assert found(**fields) == ()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"model":"m","max_tokens":1,"models":["a"],"models":null}',
+        b'{"model":"m","max_tokens":1,"provider":{"fallback":"a","fallback":"false"}}',
+        b'{"model":"m","max_tokens":1,"tools":[{"type":"advisor","type":"function"}]}',
+    ],
+)
+@pytest.mark.parametrize("name", sorted(DIALECTS))
+def test_a_second_value_does_not_hide_the_first(name: DialectName, body: bytes) -> None:
+    with pytest.raises(MalformedRequest, match="more than once"):
+        DIALECTS[name].parse(body, path_model="m", path_streams=False)
 
 
 @pytest.mark.parametrize("name", sorted(DIALECTS))
