@@ -110,6 +110,8 @@ class Application:
         self.leases = Leases(self.ledger, settings.ledger.lease_ms, watch)
         self._plane = self._build_plane()
         self._runners: list[web.ServerRunner] = []
+        #: The version of the policies that the journal has.
+        self._noted = ""
 
     def _build_plane(self) -> DataPlane:
         learning = Learning()
@@ -257,6 +259,7 @@ class Application:
         await self.ledger.journal_once(
             "policies", "version", version, kind="policies_loaded", data=data
         )
+        self._noted = version
 
     # What runs beside the calls…
 
@@ -265,6 +268,8 @@ class Application:
             await asyncio.sleep(KEYS_EVERY_S)
             try:
                 await self.keys.refresh_if_changed()
+                if self._noted != self.rulebook.version:
+                    await self._note_policies()
             except LedgerUnavailable:
                 continue
 

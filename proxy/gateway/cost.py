@@ -72,8 +72,7 @@ class Costing:
         if quoted_price is None and UNLISTED in arrival.parsed.notes:
             return ()
         ours = () if quoted_price is None else (quoted_price,)
-        asked_model = arrival.parsed.demand.model
-        if answered_model is None or self._same_model(asked_model, answered_model):
+        if answered_model is None or self._same_model(quoted.routed.model, answered_model):
             return ours
         other = self._prices.lookup(quoted.routed.provider.name, answered_model)
         if other is None:
@@ -86,8 +85,8 @@ class Costing:
         """Return what tools cost that the provider ran and the answer shows, in nano-dollars."""
         if quoted.quote is None:
             return 0
-        fees = quoted.quote.price.tool_fees
-        return sum(calls * fees.get(kind, 0) for kind, calls in reading.tool_calls)
+        price = quoted.quote.price
+        return sum(calls * (price.tool_fee(kind) or 0) for kind, calls in reading.tool_calls)
 
 
 def _sum(one: Amounts, other: Amounts) -> Amounts:
