@@ -60,6 +60,9 @@ HEADER_BYTES_MAX: Final = 64 * 1024
 class Application:
     """One worker: the data plane, and what runs beside it."""
 
+    #: The version of the policies that the journal has.
+    _noted = ""
+
     def __init__(
         self, settings: Settings, rulebook: Rulebook, *, ledger_url: str, clock: Clock, watch: Watch
     ) -> None:
@@ -110,8 +113,6 @@ class Application:
         self.leases = Leases(self.ledger, settings.ledger.lease_ms, watch)
         self._plane = self._build_plane()
         self._runners: list[web.ServerRunner] = []
-        #: The version of the policies that the journal has.
-        self._noted = ""
 
     def _build_plane(self) -> DataPlane:
         learning = Learning()

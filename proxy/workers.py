@@ -125,12 +125,15 @@ class Supervisor:
         """Let all workers end their calls, at most for so long; then end them."""
         self._stopping = True
         self._signal(signal.SIGTERM)
-        ends = [worker.process.wait() for worker in self._workers if worker.process is not None]
-        if ends:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.gather(*ends), timeout_s + STOP_GRACE_S)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._all_ended(), timeout_s + STOP_GRACE_S)
         self.kill()
+        await self._all_ended()
         await self._tasks.close()
+
+    async def _all_ended(self) -> None:
+        processes = [worker.process for worker in self._workers if worker.process is not None]
+        await asyncio.gather(*(process.wait() for process in processes))
 
     def kill(self) -> None:
         """End all workers at once."""

@@ -75,13 +75,15 @@ def _found(members: Members) -> list[str]:
         names += [f"{field}.gateway.{name}" for name in _alternatives(gateway)]
     if _chooses(setting(members, "plugins")):
         names.append("plugins")
-    if _brings_a_model(setting(members, "tools")):
+    # Most tools name no model; then they need not be looked through once more.
+    named = b'"model' in bytes(members.get("tools", ABSENT))
+    if named and _brings_a_model(setting(members, "tools")):
         names.append("tools.model")
     return names
 
 
 def _alternatives(members: Members) -> list[str]:
-    return [name for name in _ALTERNATIVES if _is_given(members.get(name, ABSENT))]
+    return [name for name in _ALTERNATIVES if name in members and _is_given(members[name])]
 
 
 def _is_given(value: msgspec.Raw) -> bool:
@@ -102,8 +104,6 @@ def _chooses(raw: msgspec.Raw) -> bool:
 
 def _brings_a_model(raw: msgspec.Raw) -> bool:
     """Say whether a tool that the provider runs names a model: an advisor has one of its own."""
-    if b'"model' not in bytes(raw):
-        return False
     for tool in decoded(_TOOLS, raw) or ():
         if tool.type in {*_CLIENT_TOOLS, _PICTURES}:
             continue

@@ -141,13 +141,12 @@ def _inflate(body: bytes, window_bits: int, bytes_max: int) -> bytes | None:
 
 def _unbrotli(body: bytes, bytes_max: int) -> bytes | None:
     decoder = brotli.Decompressor()
-    plain = decoder.process(body, output_buffer_limit=bytes_max + 1)
-    while not decoder.is_finished() and len(plain) <= bytes_max:
-        more = decoder.process(b"", output_buffer_limit=bytes_max + 1 - len(plain))
-        if not more:
-            raise EOFError
-        plain += more
-    return plain if len(plain) <= bytes_max else None
+    plain = bytes(decoder.process(body, output_buffer_limit=bytes_max + 1))
+    if len(plain) > bytes_max:
+        return None
+    if not decoder.is_finished():
+        raise EOFError
+    return plain
 
 
 def _unzstd(body: bytes, bytes_max: int) -> bytes | None:

@@ -14,11 +14,13 @@ import pytest
 
 from policies.clock import SystemClock
 from policies.documents import load
+from policies.errors import LedgerUnavailable
 from policies.ledger.interface import Ask
 from policies.reservations import Operation
 from policies.units import Amounts
 from proxy import app as applications
 from proxy.app import Application
+from proxy.gateway.books import replay
 from proxy.gateway.watch import Watch
 from proxy.gateway.write_ahead import Unbooked, WriteAhead
 from proxy.settings import load_settings
@@ -201,6 +203,44 @@ async def test_what_waits_is_booked_as_soon_as_the_ledger_is_back(
 
         (standing,) = await app.ledger.standings([month(app)])
         assert standing.spent == 700
+
+
+async def test_a_ledger_that_goes_away_in_the_middle_is_waited_for_again(
+    tmp_path: Path, redis_url: str, organization: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[int] = []
+
+    async def fails_once(*arguments: Any) -> int:
+        tries.append(1)
+        if len(tries) == 1:
+            raise LedgerUnavailable("gone again")
+        return await replay(*arguments)
+
+    monkeypatch.setattr(applications, "replay", fails_once)
+    async with started(tmp_path, redis_url, organization) as (app, _):
+        app._write_ahead.append(unbooked(month(app, 900)))
+        await until(lambda: not app.busy)
+
+        assert len(tries) >= 2
+
+
+async def test_what_the_ledger_refuses_waits_on_and_the_allowance_with_it(
+    tmp_path: Path, redis_url: str, organization: str
+) -> None:
+    async with started(tmp_path, redis_url, organization) as (app, logs):
+        # A record that is no record: every script that touches it fails.
+        await app.commands.execute("SET", app.ledger.keys.call("call_waits"), "broken")
+        lenient = replace(month(app).budget, when_ledger_down_nano_usd=10**9)
+        app._allowance.take("another", [lenient], 500)
+        app._allowance.correct("another", 500)
+
+        app._write_ahead.append(unbooked(month(app, 900)))
+        await until(lambda: "settlements_booked_late" in logs.names)
+
+        assert app.busy
+        assert app._allowance.used_nano_usd == 500
+        await app.commands.execute("DEL", app.ledger.keys.call("call_waits"))
+        await until(lambda: not app.busy)
 
 
 async def test_the_allowance_begins_anew_when_nothing_waits_any_more(

@@ -101,8 +101,8 @@ async def test_every_worker_hears_a_message(team: Team) -> None:
 
     await team.supervisor.tell("reload")
 
-    await until(lambda: all((team.folder / str(number)).exists() for number in (0, 1)))
-    assert (team.folder / "0").read_text() == "reload\n"
+    heard = [team.folder / "0", team.folder / "1"]
+    await until(lambda: all(one.exists() and one.read_text() == "reload\n" for one in heard))
 
 
 async def test_a_worker_that_dies_is_replaced(team: Team) -> None:

@@ -488,3 +488,10 @@ async def test_a_connection_that_is_made_while_it_is_closed_is_let_go() -> None:
             await opening
         await until(lambda: redis.open == 0)
         assert not connection.connected
+
+
+async def test_a_connection_that_was_never_opened_can_be_closed() -> None:
+    async with connected(ScriptedRedis(serves), opens=False) as connection:
+        await connection.close()
+
+        assert not connection.connected

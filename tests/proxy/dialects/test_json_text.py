@@ -213,8 +213,9 @@ def test_what_is_raw_stays_and_what_is_null_is_nothing() -> None:
 
 
 @pytest.mark.parametrize("prefix", [b'{"config": {', b"{"])
-def test_so_many_fields_are_an_attack(prefix: bytes) -> None:
-    fields = b",".join(b'"f%d":1' % number for number in range(json_text.MEMBERS_MAX + 1))
+@pytest.mark.parametrize("value", [b"1", b"1" + b"0" * 40])
+def test_so_many_fields_are_an_attack(prefix: bytes, value: bytes) -> None:
+    fields = b",".join(b'"f%d":%b' % (at, value) for at in range(json_text.MEMBERS_MAX + 1))
 
     assert "more than 1000 fields" in refusal(prefix + fields + b"}" * prefix.count(b"{")).message
 

@@ -78,7 +78,7 @@ def test_only_the_named_model_answers(fields: dict[str, Any]) -> None:
     [
         b'{"model":"m","max_tokens":1,"models":["a"],"models":null}',
         b'{"model":"m","max_tokens":1,"provider":{"fallback":"a","fallback":"false"}}',
-        b'{"model":"m","max_tokens":1,"tools":[{"type":"advisor","type":"function"}]}',
+        b'{"model":"m","max_tokens":1,"tools":[{"type":"advisor","type":"function","model":"a"}]}',
     ],
 )
 @pytest.mark.parametrize("name", sorted(DIALECTS))

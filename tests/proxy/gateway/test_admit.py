@@ -11,7 +11,7 @@ import pytest
 from policies.budgets import Budget, Caller
 from policies.decisions import Decision
 from policies.errors import LedgerUntouched
-from policies.learning import Learning
+from policies.learning import CALLS_MIN, Learning
 from policies.ledger.interface import Admission, Ask
 from policies.ledger.memory import MemoryLedger
 from policies.reservations import State
@@ -23,6 +23,7 @@ from proxy.gateway.allowance import Allowance
 from proxy.gateway.call import Quoted, Refusal, Ticket
 from proxy.gateway.quote import Quoter
 from tests.doubles.calls import (
+    MODEL,
     OUTPUT_NANO,
     FakePrices,
     arrival,
@@ -348,6 +349,20 @@ async def test_without_the_ledger_a_call_passes_on_the_allowance_as_far_as_that_
     assert all(ticket.on_allowance for ticket in tickets)
     assert tickets[0].reservation == reservation_of("call_0", quoted(budget).asks)
     assert rig.allowance.used_nano_usd == 2 * bound
+
+
+async def test_an_allowance_is_taken_at_the_bound_though_a_budget_holds_what_is_likely(
+    rig: Rig,
+) -> None:
+    learned = Learning()
+    for _ in range(CALLS_MIN):
+        learned.of("red", MODEL).observe(body_bytes=100, input_tokens=1, output_tokens=1)
+    call = quoted(replace(LENIENT, quote="likely"), learning=learned)
+    rig.ledger.away = True
+
+    await rig.admitted(call)
+
+    assert call.asks[0].held < call.asks[0].bound == rig.allowance.used_nano_usd
 
 
 async def test_a_call_without_a_price_or_a_budget_has_no_allowance(rig: Rig) -> None:

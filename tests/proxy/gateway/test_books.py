@@ -408,6 +408,7 @@ async def test_a_reservation_whose_answer_was_lost_is_found_where_the_ledger_pla
 
     await books.book(made, conclusion)
     await replay_all(flaky, waiting, made)
+    await book(ledger, unbooked(made, conclusion), made.quoted.asks)
 
     assert await stands(ledger, DAY) == [(spent, 0)]
 

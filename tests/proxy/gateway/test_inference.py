@@ -151,6 +151,22 @@ async def test_a_team_that_may_not_use_a_model_is_refused(rig: Rig) -> None:
     assert rig.ledger.asked == []
 
 
+GOES_ON = body_of(messages=None, max_tokens=5, input="Hi", previous_response_id="resp_1")
+
+
+@pytest.mark.parametrize(("team", "status"), [("red", 200), ("blue", 404), (None, 404)])
+async def test_a_call_goes_on_from_its_own_teams_answers_alone(
+    rig: Rig, team: str | None, status: int
+) -> None:
+    if team is not None:
+        await rig.owners.remember("resp_1", team, "fake")
+
+    answer = await send(rig, GOES_ON, path="/v1/responses")
+
+    assert answer.status == status
+    assert bool(rig.upstream.sent) is (status == 200)
+
+
 # Keys that change meanwhile…
 
 

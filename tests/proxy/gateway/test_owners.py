@@ -10,6 +10,7 @@ import pytest
 from policies.errors import LedgerUnavailable
 from policies.ledger.connection import Connection
 from proxy.gateway.owners import ID_CHARS_MAX, KEPT_S, ResponseOwners
+from tests.doubles.fake_commands import FakeCommands
 
 
 async def test_an_owner_is_found_by_any_replica(connection: Connection, organization: str) -> None:
@@ -39,6 +40,30 @@ async def test_an_id_of_absurd_length_is_nobodys(connection: Connection, organiz
     await owners.remember(long_id, "red", "agipower")
 
     assert await owners.find(long_id) is None
+
+
+@pytest.mark.parametrize(
+    ("response_id", "team", "provider", "passes"),
+    [
+        ("resp_1", "red", "fake", True),
+        ("resp_1", "blue", "fake", False),
+        ("resp_1", "red", "other", False),
+        ("resp_2", "red", "fake", False),
+    ],
+)
+async def test_only_its_team_may_go_on_from_an_answer_and_only_where_it_is(
+    response_id: str, team: str, provider: str, passes: bool
+) -> None:
+    owners = ResponseOwners(FakeCommands(), "acme")
+    await owners.remember("resp_1", "red", "fake")
+
+    found = await owners.check(response_id, team, provider)
+
+    if passes:
+        assert found is None
+    else:
+        assert found is not None
+        assert (found.status, found.param) == (404, "previous_response_id")
 
 
 class Away:

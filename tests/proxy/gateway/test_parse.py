@@ -14,8 +14,10 @@ from aiohttp import web
 
 from proxy.dialects.interface import ErrorKind, ParsedRequest
 from proxy.dialects.registry import DIALECTS
+from proxy.gateway import intake
 from proxy.gateway import parse as parsing
 from proxy.gateway.call import Refusal
+from proxy.gateway.intake import Intake, Share
 from proxy.gateway.parse import decompressed, parse, read_body
 from tests.doubles.calls import body_of, endpoint
 from tests.doubles.raw_http import RawClient, connected
@@ -28,7 +30,7 @@ PACKERS: dict[str, Pack] = {
     "gzip": gzip.compress,
     "x-gzip": gzip.compress,
     "deflate": zlib.compress,
-    "br": brotli.compress,
+    "br": lambda plain: brotli.compress(plain, quality=5),
     "zstd": zstandard.compress,
 }
 packers = pytest.mark.parametrize(("encoding", "pack"), PACKERS.items())
@@ -61,6 +63,13 @@ def test_a_body_may_unpack_to_the_bound_and_not_beyond(encoding: str, pack: Pack
     found = decompressed(pack(b"x" * (BYTES_MAX + 1)), encoding, BYTES_MAX)
 
     assert refusal(found, 413).kind is ErrorKind.BODY_TOO_LARGE
+
+
+def test_a_large_body_is_unpacked_in_as_many_steps_as_it_takes() -> None:
+    plain = bytes(range(256)) * 2**16
+
+    for encoding, pack in PACKERS.items():
+        assert decompressed(pack(plain), encoding, 2**24) == plain
 
 
 @packers
@@ -144,17 +153,55 @@ def test_the_field_that_is_wrong_is_named() -> None:
     assert refusal(found, 400).param == "max_tokens"
 
 
+@pytest.mark.parametrize(
+    ("content_type", "understood"),
+    [
+        ("application/json", True),
+        ("application/json; charset=utf-8", True),
+        ('application/json; CHARSET="UTF8"', True),
+        ("application/json;charset=us-ascii", True),
+        ("application/json; charset=utf-16", False),
+        ("application/json; charset=utf-7", False),
+    ],
+)
+def test_text_is_utf_8_or_is_not_understood(content_type: str, understood: bool) -> None:
+    headers = {"content-type": content_type}
+
+    found = parse(body_of(), endpoint(), DIALECTS["chat_completions"], headers)
+
+    if understood:
+        assert isinstance(found, ParsedRequest)
+    else:
+        assert refusal(found, 415).kind is ErrorKind.MALFORMED
+
+
+@pytest.mark.parametrize(
+    ("fields", "tier"), [({}, "priority"), ({"service_tier": "flex"}, "flex")], ids=str
+)
+def test_a_header_may_name_the_tier_that_the_body_does_not(
+    fields: dict[str, str], tier: str
+) -> None:
+    headers = {"x-vertex-ai-llm-shared-request-type": "priority"}
+
+    found = parse(body_of(**fields), endpoint(), DIALECTS["chat_completions"], headers)
+
+    assert isinstance(found, ParsedRequest)
+    assert found.demand.service_tier == tier
+
+
 # Receiving…
 
 
 @asynccontextmanager
-async def receiving() -> AsyncIterator[tuple[RawClient, list[bytes | Refusal | str]]]:
+async def receiving(
+    share: Share | None = None,
+) -> AsyncIterator[tuple[RawClient, list[bytes | Refusal | str]]]:
     """A client, and what a server reads of its requests."""
     found: list[bytes | Refusal | str] = []
 
     async def handler(request: web.BaseRequest) -> web.StreamResponse:
         try:
-            found.append(await read_body(request, BYTES_MAX))
+            found.append(await read_body(request, BYTES_MAX, share))
         except ConnectionError as error:
             found.append(type(error).__name__)
         return web.Response()
@@ -228,3 +275,25 @@ async def test_a_client_that_takes_too_long_is_told_so(monkeypatch: pytest.Monke
         await client.head()
 
     refusal(found[0], 408)
+
+
+async def test_a_key_with_too_many_bodies_on_their_way_is_told_to_wait() -> None:
+    async with receiving(Share(Intake(), admitted=False)) as (client, found):
+        await client.send(head("Content-Length: 2") + b"{}")
+        await client.head()
+
+    assert refusal(found[0], 503).kind is ErrorKind.OVERLOADED
+
+
+async def test_a_worker_holds_only_so_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake, "BYTES_MAX", 3)
+    share = Share(Intake(), admitted=True)
+    async with receiving(share) as (client, found):
+        await client.send(head("Content-Length: 2") + b"{}")
+        await client.head()
+        await client.send(head("Content-Length: 2") + b"{}")
+        await client.head()
+
+    assert found[0] == b"{}"
+    assert refusal(found[1], 503).kind is ErrorKind.OVERLOADED
+    assert share.taken == 2

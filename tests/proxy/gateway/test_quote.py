@@ -294,3 +294,21 @@ def test_thinking_without_a_limit_comes_on_top_and_stays_there_when_clamped(
     # A clamp is made from the call as it was routed.
     lower = clamped(found.routed.arrival.parsed.demand, found.quote, 40)
     assert lower.bound.output_tokens == 40 + thinking
+
+
+def test_what_a_dialect_cannot_bound_has_no_price() -> None:
+    call = routed(budget("a"))
+    parsed = replace(call.arrival.parsed, unpriced="the tool 'x' has no known price")
+
+    found = refused(replace(call, arrival=replace(call.arrival, parsed=parsed)), price())
+
+    assert found.kind is ErrorKind.UNPRICED
+    assert "the tool 'x' has no known price" in found.message
+
+
+def test_the_journal_says_how_a_model_was_spelled_where_it_is_known_by_another_name() -> None:
+    call = replace(routed(budget("a")), model="acme/mini-2026")
+
+    data = json.loads(quote(call).data)
+
+    assert (data["model"], data["spelled"]) == ("acme/mini-2026", MODEL)

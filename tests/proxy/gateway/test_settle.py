@@ -218,6 +218,12 @@ def test_a_model_that_was_answered_with_has_its_own_price_on_the_same_list() -> 
     assert found.amounts.nano_usd == 7 * INPUT_NANO + 3 * 99_000
 
 
+def test_a_model_that_nobody_prices_is_charged_as_the_one_that_was_asked_for() -> None:
+    found = conclude(passage(), Reading(metered=exact(), model="nobody/knows"))
+
+    assert (found.certainty, found.amounts.nano_usd) == ("exact", COST)
+
+
 def test_a_tier_that_was_granted_has_its_own_price() -> None:
     rates = Rates.of(input=2_000_000, output=20_000_000)
     call = quoted(prices=[price(service_tiers={"priority": (Tier(rates=rates),)})])
@@ -343,6 +349,17 @@ def test_a_budget_that_holds_the_bound_is_never_charged_what_is_merely_likely() 
 
     assert charged_alone.of(TOKENS) == alone.asks[0].held < alone.asks[0].bound
     assert charged.nano_usd == both.asks[1].held
+
+
+def test_tools_that_the_provider_ran_cost_their_fees_besides() -> None:
+    call = quoted(prices=[price(tool_fees={"web_search": 9_000, "code": 500})])
+    reading = Reading(
+        metered=exact(), model=MODEL, tool_calls=(("web_search", 2), ("code", 1), ("free", 7))
+    )
+
+    found = conclude(passage(ticket(call)), reading)
+
+    assert found.amounts.nano_usd == COST + 2 * 9_000 + 500
 
 
 # Learning…

@@ -291,6 +291,20 @@ def test_a_disk_that_fails_says_so(tmp_path: Path) -> None:
     worker.close()
 
 
+def test_an_entry_is_on_the_disk_before_anything_else_happens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = WriteAhead(tmp_path)
+    (path,) = tmp_path.iterdir()
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda _: synced.append(path.stat().st_size))
+
+    worker.append(entry())
+
+    assert synced == [path.stat().st_size]
+    worker.close()
+
+
 def test_there_is_a_most_that_can_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(write_ahead, "ENTRIES_MAX", 1)
     worker = WriteAhead(tmp_path)
