@@ -187,7 +187,7 @@ class Application:
             await self._note_policies()
         except LedgerUnavailable as fault:
             self._watch.ledger_away(str(fault))
-        self._watch.adopted(self._write_ahead.adopt())
+        self._watch.adopted(self._write_ahead.adopt(), self._write_ahead.unreadable)
         first_prices = self._tasks.run(self._price_refresh.refresh())
         await asyncio.wait([first_prices], timeout=PRICES_WAIT_S)
         self._tasks.spawn(self._price_refresh.run())

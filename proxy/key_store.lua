@@ -3,7 +3,7 @@
 -- ARGV  1: the version at which they were read   2: how many records are to be written
 --       3..: digest and record (JSON) of each, then the digests that are to be removed
 -- Returns  the new version, or -1 when the version has moved on; then nothing was changed
--- Example: one key is made when nothing was there before: ARGV 0, 1, digest, record; returns 1.
+-- Example: one key is made when nothing was there before: ARGV 0, 1, digest, record; returns the time.
 assert(#KEYS == 2, "a hash and a version")
 local written = tonumber(ARGV[2])
 local first_removed = 3 + 2 * written
@@ -17,4 +17,10 @@ end
 for at = first_removed, #ARGV do
   redis.call("HDEL", KEYS[1], ARGV[at])
 end
-return redis.call("INCR", KEYS[2])
+-- Never a number that was there before, also when Redis was emptied or put back to an old copy:
+-- whoever holds keys of that number would take them for these.
+local time = redis.call("TIME")
+local now_ms = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local version = math.max(tonumber(ARGV[1]) + 1, now_ms)
+redis.call("SET", KEYS[2], string.format("%.0f", version))
+return version

@@ -158,6 +158,8 @@ class Supervisor:
             start_new_session=True,
         )
         worker.process = process
+        if self._stopping:
+            self.kill()
         await _write(process, _frame(self._brief(worker.number)))
         said = b""
         if process.stdout is not None:

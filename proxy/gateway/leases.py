@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from policies.errors import IllegalTransition, LedgerUnavailable, UnknownCall
+from policies.errors import IllegalTransition, LedgerRefused, LedgerUnavailable, UnknownCall
 from policies.ledger.interface import Ledger
 
 # A lease is extended three times before it runs out: two lost answers do no harm.
@@ -68,13 +68,15 @@ class Leases:
         """Charge calls whose lease ran out as reserved; return how many. Any worker may do it."""
         swept = 0
         for call_id in await self._ledger.overdue(SWEPT_AT_ONCE_MAX):
-            record = await self._ledger.find(call_id)
-            if record is None:
-                continue
             try:
+                record = await self._ledger.find(call_id)
+                if record is None:
+                    continue
                 moved = await self._ledger.expire(record.reservation)
             except (IllegalTransition, UnknownCall):
                 continue  # It ended, or another worker swept it, since we looked.
+            except LedgerRefused:
+                continue  # Something is wrong with this one; it must not keep back those behind it.
             if moved.changed:
                 swept += 1
                 self._observer.expired(call_id)

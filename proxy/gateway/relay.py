@@ -20,6 +20,10 @@ from proxy.providers.headers import answer_headers
 PENDING: Final = frozenset({"queued", "in_progress"})
 
 
+#: What an event ends in.
+BLANK_LINES: Final = (b"\n\n", b"\r\n\r\n", b"\r\r")
+
+
 class AnswerMeter(Protocol):
     """Whatever watches an answer pass (`meter.Metering`)."""
 
@@ -88,6 +92,8 @@ class Relay:
         self._arrival = quoted.routed.arrival
         self._strips = quoted.strip_usage
         self._metering = metering
+        #: The piece that was relayed last.
+        self._last = b"\n\n"
 
     async def run(self, headers: list[tuple[str, str]]) -> web.StreamResponse:
         """Relay to the end, the cut or the bounds of draining; return the answer, sent."""
@@ -117,6 +123,7 @@ class Relay:
                 # The client may stop here, and call again: it finds the budget as this call left it.
                 await self._settle(cut=False)
             await client.write(relayed)
+            self._last = relayed or self._last
         if self._ended_early():
             raise MaybeSent("it ended before it was finished")
         await self._settle(cut=False)
@@ -171,7 +178,8 @@ class Relay:
         kind = self._answer.headers.get("content-type", "text/event-stream")
         # Half an event may have passed: what is written to its line would be a part of it. One that
         # was held back stays where it is.
-        apart = b"\n\n" if kind.lower().startswith("text/event-stream") else b""
+        events = kind.lower().startswith("text/event-stream")
+        apart = b"\n\n" if events and not self._last.endswith(BLANK_LINES) else b""
         await self._client.write(
             apart
             + self._arrival.dialect.stream_error(

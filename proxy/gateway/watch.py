@@ -139,10 +139,16 @@ class Watch:
         self._metrics.ledger_unavailable()
         self._log.error("ledger_unavailable", fault=fault)
 
-    def adopted(self, entries: int) -> None:
+    def adopted(self, entries: int, unreadable: int) -> None:
         """Ends of calls were found that a dead worker had not booked."""
         if entries:
             self._log.warning("unbooked_settlements_found", count=entries)
+        if unreadable:
+            self._log.error(
+                "unbooked_settlements_unreadable",
+                count=unreadable,
+                effect="charged as reserved; the lines are put aside beside the write-ahead files",
+            )
 
     def cut_at_shutdown(self, calls: int) -> None:
         """The time to end was up before all calls had ended."""

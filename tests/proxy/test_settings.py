@@ -247,7 +247,6 @@ PROVIDER = "providers: {p: {kind: openai}}\n"
             "1: admin.tokens[0].teams: an admin sees all teams: use viewer, or remove it",
         ),
         ("ledger: {url: 'http://:s3cret@host'}", "1: ledger.url: is not a ledger's address: use"),
-        ("ledger: {url: 'redis://'}", "1: ledger.url: is not a ledger's address: use redis://"),
         ("archive: {url: 'mysql://h/db'}", "1: archive.url: begins with no known scheme: use post"),
         (
             "providers: {p: {kind: agipower, api_key: k}}",

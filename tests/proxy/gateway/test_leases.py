@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from policies.decisions import Admitted
-from policies.errors import LedgerUnavailable, UnknownCall
+from policies.errors import LedgerRefused, LedgerUnavailable, UnknownCall
 from policies.ledger.interface import Admission, Ask
 from policies.ledger.memory import LEASE_MS, MemoryLedger
 from policies.units import Amounts
@@ -148,6 +148,19 @@ async def test_a_record_that_vanishes_in_between_is_no_fault(
     ledger.fail("expire", fault=UnknownCall("a"))
 
     assert await leases.sweep() == 1
+
+
+@pytest.mark.parametrize("operation", ["find", "expire"])
+async def test_a_record_that_the_ledger_cannot_use_does_not_keep_back_the_others(
+    ledger: FlakyLedger, leases: Leases, clock: FakeClock, operation: str
+) -> None:
+    await reserve(ledger, "broken", "dead")
+    clock.advance(LEASE_MS)
+    ledger.fail(operation, fault=LedgerRefused("WRONGTYPE Operation"))
+
+    assert await leases.sweep() == 1
+
+    assert await state(ledger, "dead") == "expired"
 
 
 # Running…

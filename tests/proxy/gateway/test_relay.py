@@ -297,8 +297,8 @@ async def test_half_an_event_does_not_swallow_the_error(strips: bool) -> None:
 
     await rig.run()
 
-    half = b"" if strips else HELLO[:20]
-    assert rig.client.body.startswith(HELLO + half + b"\n\ndata: {")
+    half = b"" if strips else HELLO[:20] + b"\n\n"
+    assert rig.client.body.startswith(HELLO + half + b'data: {"error"')
     assert b"broke off" in rig.client.body
 
 

@@ -114,8 +114,9 @@ CHANGE = PriceChange(provider="fake", model="m", old=None, new=price(), source="
         (lambda w: w.failed("call_a", FAULT), {"failures_total": 1}, ["call_failed"]),
         (lambda w: w.task_failed(FAULT), {"failures_total": 1}, ["background_task_failed"]),
         (lambda w: w.ledger_away("gone"), {"ledger_unavailable_total": 1}, ["ledger_unavailable"]),
-        (lambda w: w.adopted(0), {}, []),
-        (lambda w: w.adopted(2), {}, ["unbooked_settlements_found"]),
+        (lambda w: w.adopted(0, 0), {}, []),
+        (lambda w: w.adopted(2, 0), {}, ["unbooked_settlements_found"]),
+        (lambda w: w.adopted(0, 1), {}, ["unbooked_settlements_unreadable"]),
         (lambda w: w.cut_at_shutdown(2), {}, ["calls_cut_at_shutdown"]),
         (lambda w: w.upstream_answered("fake", 200), {"upstream_answers_total fake 2xx": 1}, []),
         (

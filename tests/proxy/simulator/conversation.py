@@ -39,7 +39,7 @@ class Reply:
         self.body = body
 
     @property
-    def document(self) -> Any:  # noqa: ANN401  # JSON may be anything.
+    def document(self) -> Any:  # JSON may be anything.
         """The JSON in the body, money as decimals."""
         return json.loads(self.body, parse_float=Decimal)
 
