@@ -85,6 +85,8 @@ class EmbeddedRedis:
         with (self._folder / "keeper.log").open("ab") as log:
             keeper = subprocess.Popen(  # noqa: S603 - Our own interpreter and our own module.
                 [sys.executable, "-m", "proxy.embedded_redis", str(self._folder), binary],
+                # `-m` looks in the working directory first, and a user's may have a `proxy` of its own.
+                cwd=Path(__file__).resolve().parent.parent,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -168,7 +170,7 @@ def _serve(folder: Path, binary: str) -> subprocess.Popen[bytes]:
     )
 
 
-def _end_with_parent() -> None:
+def _end_with_parent() -> None:  # pragma: no cover - Between fork and exec nobody measures.
     """Have the kernel stop the server should its keeper be killed; Linux can, others leave it."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -124,6 +124,13 @@ class PublishedPrices:
                 yield provider
 
 
+# The published data leave these out for some models, and SDKs send no limit of their own: without them
+# a plain google-genai call had no bound. Google's model pages: 1,048,576 tokens in, 65,536 out, for
+# every Gemini 2.5 and 3.
+_GEMINI: Final = ("gemini-2.5", "gemini-3")
+_GEMINI_LIMITS: Final = (1_048_576, 65_536)
+
+
 def _claims(provider: Provider, name: str) -> bool:
     """Tell whether a model's name alone says that it is this provider's."""
     return provider.model_match is not None and provider.model_match.is_match(name.lower())
@@ -143,11 +150,13 @@ def compiled(model: str, info: ModelInfo, at: datetime) -> Price | None:
         fees = {} if file_search is None else {"file_search": _per_piece(file_search)}
     except NotAPrice:
         return None
+    window, output = _GEMINI_LIMITS if info.id.startswith(_GEMINI) else (None, None)
     return Price(
         model=model,
         tiers=tiers,
         service_tiers=named,
-        context_window=tokens_if_any(info.context_window),
+        context_window=tokens_if_any(info.context_window) or window,
+        max_output_tokens=output,
         tool_fees=fees,
         output_priced=any(_TOKEN_KEYS.get(key) == OUTPUT for key in standard),
         source=SOURCE,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import fcntl
 import os
 import signal
 import stat
@@ -309,6 +311,25 @@ async def test_a_server_that_does_not_start_is_said_and_not_tried_for_ever(
         EmbeddedRedis(tmp_path / "redis").start()
 
     await gone(int(tries.read_text().split()[0]))
+
+
+async def test_a_server_that_does_not_stop_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded_redis, "STOP_S", 0.05)
+    written = tmp_path / "pid"
+    script = f'trap "" TERM; echo $$ > "{written}"; exec tail -f /dev/null'
+    deaf = _program(tmp_path, "deaf", script)
+    user = EmbeddedRedis(tmp_path)
+    user._hold = (tmp_path / "users.lock").open("ab")
+    fcntl.flock(user._hold, fcntl.LOCK_SH)
+
+    keeping = asyncio.ensure_future(asyncio.to_thread(embedded_redis._keep, tmp_path, str(deaf)))
+    await until(lambda: written.exists() and bool(written.read_text()))
+    user.stop()
+    await keeping
+
+    assert not runs(int(written.read_text()))
 
 
 async def test_a_server_that_cannot_be_run_is_said_at_once(
