@@ -112,7 +112,7 @@ async def test_a_model_in_the_path_is_looked_at_as_well(rig: Rig) -> None:
     [
         (b"", ()),
         (b"{", ()),
-        (b"[" * 100_000, ()),
+        (b"[" * 9_000, ()),
         (b'{"model":7}', ()),
         (b"no gzip", ("content-encoding: gzip",)),
         (b"{}", ("content-encoding: snappy",)),
@@ -123,12 +123,12 @@ async def test_a_body_that_cannot_be_read_names_no_model(
     rig: Rig, body: bytes, headers: tuple[str, ...]
 ) -> None:
     """It is free: what is wrong with it, the provider says."""
-    rig.stations = rig.stations
     answer = await ask(
         rig, COUNT, FakeAnswer(b"{}", status=400), method="POST", body=body, headers=headers
     )
 
-    assert answer.status in (400, 413)
+    assert answer.status == 400
+    assert len(rig.upstream.sent) == 1
 
 
 async def test_a_body_that_is_too_long_is_not_read(rig: Rig) -> None:
