@@ -55,6 +55,12 @@ class AddOns:
     unpriced: str | None = None
 
 
+# Most requests have none of them.
+_LOOKED_AT: Final = frozenset(
+    {"venice_parameters", "search_parameters", "enable_search", "web_search_options", "plugins"}
+)
+
+
 def add_ons(model: str, members: Members) -> AddOns:
     """Return what a model's name and a body's members switch on, each once.
 
@@ -62,6 +68,8 @@ def add_ons(model: str, members: Members) -> AddOns:
         MalformedRequest: one of the members is too long, or gives a name twice.
     """
     named, unpriced = _by_name(model)
+    if members.keys().isdisjoint(_LOOKED_AT):
+        return AddOns(tools=tuple(dict.fromkeys(named)), unpriced=unpriced)
     tools = [*named, *_by_parameters(members)]
     if not is_absent(members.get("web_search_options", ABSENT)):
         tools.append(_SEARCH)

@@ -270,14 +270,16 @@ def object_of(members: Members, name: str) -> Members:
 def _settings(kind: type[msgspec.Struct], members: Members) -> Members:
     """Return the members that are to be decoded, without what is in them and not read."""
     settings: Members = {}
-    for name, field in _fields(kind).items():
-        value = members.get(name, ABSENT)
-        if is_absent(value):
+    fields = _fields(kind)
+    for name, value in members.items():
+        field = fields.get(name)
+        if field is None or is_absent(value):
             continue
         if field.inner is not None and opens_with(value, b"{"):
             inner = _settings(field.inner, _members_once(value))
-            members = members | {name: msgspec.Raw(written(inner))}
-        settings[name] = setting(members, name)
+            settings[name] = setting({name: msgspec.Raw(written(inner))}, name)
+        else:
+            settings[name] = setting(members, name)
     return settings
 
 

@@ -56,12 +56,20 @@ _PARAMETERS: Final = msgspec.json.Decoder(_Parameters)
 _TOOLS: Final = msgspec.json.Decoder(list[_Tool])
 
 
+# Most requests have none of them.
+_LOOKED_AT: Final = frozenset(
+    {"extra_body", "provider", "plugins", "tools", *_OPTIONS, *_ALTERNATIVES}
+)
+
+
 def other_models(members: Members) -> tuple[str, ...]:
     """Return the names of such fields among a body's members.
 
     Raises:
         MalformedRequest: one of them is too long, or gives a name twice.
     """
+    if members.keys().isdisjoint(_LOOKED_AT):
+        return ()
     extra = object_of(members, "extra_body")
     return (*_found(members), *(f"extra_body.{name}" for name in _found(extra)))
 
