@@ -85,7 +85,8 @@ class Gate:
 
     def _clamp(self, quoted: Quoted, refused: Refused) -> Quoted:
         """Lower the output limit to what every budget has left; as it was where that is too little."""
-        if quoted.quote is None:
+        pairs = zip(quoted.asks, refused.standings, strict=True)
+        if quoted.quote is None or any(_refuses(ask, standing) for ask, standing in pairs):
             return quoted
         demand = quoted.routed.arrival.parsed.demand
         # What only watches does not narrow a call down either.
@@ -148,6 +149,13 @@ def _placed(ask: Ask, now_ms: int) -> Charge:
 
 def _clampable(quoted: Quoted) -> bool:
     return quoted.quote is not None and any(ask.budget.when_short == "clamp" for ask in quoted.asks)
+
+
+def _refuses(ask: Ask, standing: Standing) -> bool:
+    """Tell whether this budget has no room and wants the call refused rather than made shorter."""
+    budget = ask.budget
+    decides = budget.mode == "enforce" and budget.when_short == "refuse"
+    return decides and ask.held > standing.remaining
 
 
 def _budget_of(quoted: Quoted, standing: Standing) -> Budget:

@@ -252,6 +252,15 @@ async def test_the_floor_is_that_of_budgets_that_clamp(rig: Rig) -> None:
     assert ticket.quoted.quote.output_limit == 40
 
 
+async def test_a_budget_that_refuses_is_not_narrowed_down_for_by_one_that_clamps(rig: Rig) -> None:
+    refuses = replace(DAY, name="refuses", limit=50)
+
+    refusal = await rig.refused(quoted(CLAMPS, refuses, max_tokens=100))
+
+    assert refusal.standing is not None
+    assert refusal.standing.budget == "refuses"
+
+
 @pytest.mark.parametrize("mode", ["warn", "shadow"])
 async def test_what_only_watches_does_not_narrow_a_clamp(rig: Rig, mode: str) -> None:
     watching = replace(DAY, limit=1, mode="warn" if mode == "warn" else "shadow")
@@ -265,7 +274,8 @@ async def test_what_only_watches_does_not_narrow_a_clamp(rig: Rig, mode: str) ->
 
 async def test_the_tightest_of_several_budgets_decides_on_a_clamp(rig: Rig) -> None:
     # The input is at most 82 bytes of body, and 30 tokens of output fit besides.
-    tight = replace(DAY, limit=quoted(DAY, max_tokens=100).asks[0].held - 70 * OUTPUT_NANO)
+    limit = quoted(DAY, max_tokens=100).asks[0].held - 70 * OUTPUT_NANO
+    tight = replace(DAY, limit=limit, when_short="clamp", clamp_floor=1)
     await rig.spend(CLAMPS, 960)
 
     ticket = await rig.admitted(quoted(CLAMPS, tight, max_tokens=100))
