@@ -24,6 +24,8 @@ class Standing:
     start_ms: int
     end_ms: int | None
     window: str
+    #: A provider's own window through which no call passes now, whatever is left of it.
+    closed: bool = False
 
     @property
     def remaining(self) -> int:
@@ -78,5 +80,5 @@ class Moved:
     #: False: it was a repetition and changed nothing.
     changed: bool
     standings: tuple[Standing, ...] = ()
-    #: Charges whose window had closed: journalled, on no counter.
+    #: Charges whose window was over: the closed counter was corrected, or none where none is kept.
     prior_period: int = 0

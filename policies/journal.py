@@ -26,6 +26,9 @@ class Movement:
     spent: int
     reserved: int
     overrun: int
+    #: The window that the call was booked in was over: its closed counter was corrected; rolling and
+    #: first-use windows keep none, and nothing was.
+    prior_period: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

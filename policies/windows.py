@@ -8,6 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
+#: What is done without a report, as `Reported.flags` has it.
+REFUSE_UNKNOWN: Final = 1
+REFUSE_STALE: Final = 2
+
 Period = Literal["hour", "day", "week", "month"]
 
 # A rolling window is kept as this many sub-buckets. A sub-bucket leaves the window when all of it
@@ -115,7 +119,32 @@ class FirstUse:
         return f"first-use-{self.length_ms}"
 
 
-Window = Calendar | Lifetime | Rolling | FirstUse
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """A window of the provider's own: it says how much is left, and nothing ends it here.
+
+    The counter goes up for ever. Each report moves its limit to what is left beyond what was counted
+    when the report was asked for, so that between reports our own calls count against it.
+    """
+
+    #: An older report says nothing any more.
+    stale_after_ms: int
+    #: Whether calls are refused while nothing was reported yet, or no longer.
+    refuse_unknown: bool = False
+    refuse_stale: bool = False
+
+    @property
+    def id(self) -> str:
+        """The window's name within its budget."""
+        return "reported"
+
+    @property
+    def flags(self) -> int:
+        """What to do without a report, as one number: 1 refuses the unknown, 2 what is stale."""
+        return REFUSE_UNKNOWN * self.refuse_unknown | REFUSE_STALE * self.refuse_stale
+
+
+Window = Calendar | Lifetime | Rolling | FirstUse | Reported
 
 HOUR_MS: Final = 3_600_000
 _UNITS_MS: Final = {

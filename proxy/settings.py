@@ -13,13 +13,24 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from policies import texts
 from policies.documents import Document, Name, Text, Texts, validated
-from policies.ledger.address import Deployment, parse_url
 from policies.lined_yaml import Lined, Mistakes, read
 from policies.texts import suggestion
+from proxy.billing_settings import ReceiptSettings, WalletSettings, check_receipts
+from proxy.setting_values import (
+    ArchiveUrl,
+    Count,
+    Dollars,
+    Duration,
+    LedgerUrl,
+    Port,
+    Secret,
+    Size,
+    Status,
+)
 
 DEFAULT_FILE: Final = "bursar.yaml"
 MIB: Final = 1024 * 1024
@@ -34,7 +45,6 @@ BASE_URLS: Final = {
 }
 #: Names that `/{provider}` cannot have: they begin the paths of dialects and of health checks.
 RESERVED_NAMES: Final = frozenset({"api", "v1", "v1beta", "v1beta1", "healthz", "readyz"})
-ARCHIVE_SCHEMES: Final = ("postgresql", "postgres", "sqlite")
 
 Dialect = Literal["chat_completions", "responses", "messages", "generate_content", "embeddings"]
 ProviderKind = Literal[
@@ -44,31 +54,6 @@ ProviderKind = Literal[
 
 class SettingsErrors(Mistakes):
     """The configuration cannot be used; every mistake in it is named."""
-
-
-def _ledger_url(text: str) -> str:
-    """Return an address that the ledger understands; it may hold secrets and is in no message."""
-    try:
-        deployment = parse_url(text.strip())
-    except ValueError:
-        deployment = Deployment(kind="none", addresses=())
-    if deployment.addresses and all(each.host or each.path for each in deployment.addresses):
-        return text.strip()
-    raise ValueError(
-        "is not a ledger's address: use redis://host, rediss://host, unix:///path, "
-        "redis+sentinel://host,host/service or redis+cluster://host,host"
-    )
-
-
-Duration = Annotated[int, BeforeValidator(texts.duration_ms), Field(ge=1)]
-Size = Annotated[int, BeforeValidator(texts.size), Field(ge=1)]
-Port = Annotated[int, Field(ge=0, le=65_535)]
-Status = Annotated[int, Field(ge=400, le=499)]
-Count = Annotated[int, Field(ge=1, le=1_000_000)]
-Secret = Annotated[str, AfterValidator(texts.secret), Field(repr=False)]
-LedgerUrl = Annotated[str, AfterValidator(_ledger_url)]
-ArchiveUrl = Annotated[str, AfterValidator(lambda text: texts.address(text, ARCHIVE_SCHEMES))]
-Dollars = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
 
 
 # --- The sections ---
@@ -166,6 +151,12 @@ class ProviderSettings(Document):
     management_key: Secret = ""
     #: Venice: for the billing history, which the inference key may not read.
     billing_key: Secret = ""
+    #: Venice: which history is read; `auto` reads the old one until that says that it is gone.
+    billing: Literal["auto", "usage", "usage-history"] = "auto"
+    #: Venice: in which form the history is asked for.
+    billing_format: Literal["json", "csv"] = "json"
+    #: AGIPower: what the console calls the key, to tell traffic of other keys from that of this one.
+    api_key_id: Annotated[str, AfterValidator(str.strip)] = ""
     #: Paths that differ from those of the kind, by their names.
     paths: dict[Text, Annotated[str, AfterValidator(texts.path)]] = Field(default_factory=dict)
     #: Sent with each request, such as an organisation's id.
@@ -229,33 +220,6 @@ class PriceSettings(TokenPrices):
     tools: dict[Text, Dollars] = Field(default_factory=dict)
 
 
-class ReceiptSettings(Document):
-    """When providers are asked what they billed. AGIPower knows after 3 to 5 minutes."""
-
-    first_after_ms: Duration = Field(default=180_000, alias="first_after")
-    #: The pause after the first look-up without a receipt; it doubles each time.
-    retry_after_ms: Duration = Field(default=60_000, alias="retry_after")
-    retry_after_max_ms: Duration = Field(default=3_600_000, alias="retry_after_max")
-    #: Then the call stays at its metered amount, flagged.
-    give_up_after_ms: Duration = Field(default=86_400_000, alias="give_up_after")
-    #: How often it is checked which look-ups are due.
-    poll_every_ms: Duration = Field(default=5_000, alias="poll_every")
-    #: How often a billing history is read, where a provider has no look-up by id.
-    scan_every_ms: Duration = Field(default=300_000, alias="scan_every")
-    #: By how much a scan goes back before the last one: rows may come late.
-    scan_overlap_ms: Duration = Field(default=3_600_000, alias="scan_overlap")
-    #: At each provider: management endpoints count requests.
-    lookups_per_minute_max: Count = 60
-
-
-class WalletSettings(Document):
-    """How often providers are asked for quotas and balances."""
-
-    every_ms: Duration = Field(default=60_000, alias="every")
-    #: An older answer gates nothing any more.
-    stale_after_ms: Duration = Field(default=600_000, alias="stale_after")
-
-
 class LogSettings(Document):
     """What is logged; `auto` is `console` on a terminal and `json` elsewhere."""
 
@@ -314,7 +278,7 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
         _check_listeners(lined, settings)
         _check_providers(lined, settings)
         _check_routes(lined, settings)
-        _check_receipts(lined, settings.receipts)
+        check_receipts(lined, settings.receipts)
     if settings is None or lined.mistakes:
         raise SettingsErrors(sorted(lined.mistakes, key=lambda mistake: mistake.line))
     return _resolved(settings, file.parent)
@@ -380,10 +344,3 @@ def _shadows(earlier: RouteSettings, later: RouteSettings) -> bool:
 def _covers(wide: str, glob: str) -> bool:
     """Tell whether a glob with no other sign than * matches all that another one does."""
     return wide == glob or (not set("?[") & set(wide) and fnmatchcase(glob, wide))
-
-
-def _check_receipts(lined: Lined, receipts: ReceiptSettings) -> None:
-    if receipts.retry_after_ms > receipts.retry_after_max_ms:
-        lined.add(("receipts", "retry_after"), "is longer than retry_after_max: shorten it")
-    if receipts.first_after_ms >= receipts.give_up_after_ms:
-        lined.add(("receipts", "first_after"), "is not before give_up_after: shorten it")

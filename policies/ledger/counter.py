@@ -2,11 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from policies.decisions import Standing
 from policies.journal import Movement
 from policies.ledger.interface import Ask
-from policies.ledger.keys import FIRST_USE, ROLLING, Placement
+from policies.ledger.keys import FIRST_USE, REPORTED, ROLLING, Placement
+from policies.ledger.standings import CLOSED, standing_of
+from policies.money import EXACT_MAX
+from policies.reservations import Charge
+from policies.windows import REFUSE_STALE, REFUSE_UNKNOWN
+
+
+@dataclass(slots=True)
+class Reported:
+    """What a provider reported of a window of its own."""
+
+    limit: int | None = None
+    began_ms: int | None = None
+    at_ms: int = 0
+    closed: str = ""
+    closed_at_ms: int = 0
+    closed_until_ms: int = 0
+
+    def is_closed(self, now_ms: int) -> bool:
+        """Tell whether it was closed, and still is."""
+        return self.closed != "" and now_ms < self.closed_until_ms
+
+    def limit_at(self, now_ms: int, placement: Placement) -> int:
+        """Return the limit that holds now; `CLOSED`: no call passes."""
+        refuses_unknown = bool(placement.bucket_ms & REFUSE_UNKNOWN)
+        refuses_stale = bool(placement.bucket_ms & REFUSE_STALE)
+        if self.is_closed(now_ms):
+            return CLOSED
+        if self.limit is None:
+            return CLOSED if refuses_unknown else EXACT_MAX
+        if now_ms - self.at_ms > placement.length_ms:
+            return CLOSED if refuses_stale else EXACT_MAX
+        return self.limit
+
+    def take(
+        self, limit: int | None, closed: str, began_ms: int, now_ms: int, stale_ms: int
+    ) -> bool:
+        """Take over a report, unless a later one was, or a call was refused since it was asked for."""
+        if self.began_ms is not None and self.began_ms > began_ms:
+            return False
+        if self.is_closed(now_ms) and self.closed_at_ms >= began_ms:
+            return False
+        self.limit, self.began_ms, self.at_ms = limit, began_ms, now_ms
+        self.closed, self.closed_at_ms, self.closed_until_ms = closed, began_ms, now_ms + stale_ms
+        return True
+
+    def close(self, reason: str, now_ms: int, for_ms: int) -> bool:
+        """Let no call pass for now; return whether calls passed before."""
+        was_open = not self.is_closed(now_ms)
+        self.closed, self.closed_at_ms, self.closed_until_ms = reason, now_ms, now_ms + for_ms
+        return was_open
 
 
 @dataclass(slots=True)
@@ -22,6 +74,8 @@ class Counter:
     start_ms: int = 0
     #: Rolling windows: spent by sub-bucket.
     buckets: dict[int, int] = field(default_factory=dict)
+    #: Reported windows: what was reported last.
+    reported: Reported = field(default_factory=Reported)
 
     def evict(self, now_ms: int, length_ms: int, bucket_ms: int) -> int:
         """Take out what is wholly older than a rolling window; return the oldest bucket that counts."""
@@ -37,14 +91,44 @@ class Counter:
             self.spent = self.reserved = self.excess = self.overrun = 0
 
 
-def is_short(ask: Ask, counter: Counter) -> bool:
+def opened(counters: dict[str, Counter], placement: Placement, now_ms: int) -> Counter:
+    """Return the counter that a call is to be held on, brought up to now.
+
+    One that only a refusal looked at need not be kept, but a first-use window has begun.
+    """
+    counter = counters.get(placement.counter, Counter())
+    if placement.kind == ROLLING:
+        counter.evict(now_ms, placement.length_ms, placement.bucket_ms)
+    elif placement.kind == FIRST_USE:
+        counters[placement.counter] = counter
+        counter.rotate(now_ms, placement.length_ms)
+    return counter
+
+
+def peek(counter: Counter | None, placement: Placement, now_ms: int) -> Counter:
+    """Return a counter as it stands now; a window that is over stands at nothing."""
+    if counter is None:
+        return Counter()
+    if placement.kind == FIRST_USE and now_ms >= counter.start_ms + placement.length_ms:
+        return Counter()
+    if placement.kind == ROLLING:
+        counter.evict(now_ms, placement.length_ms, placement.bucket_ms)
+    return counter
+
+
+def is_short(ask: Ask, placement: Placement, counter: Counter, now_ms: int) -> bool:
     """Tell whether a budget has no room; a call that asks for nothing passes one that is used up."""
+    limit = ask.budget.limit
+    if placement.kind == REPORTED:
+        limit = counter.reported.limit_at(now_ms, placement)
+        if limit == CLOSED:
+            return True
     if ask.held == 0 and ask.bound == 0:
         return False
     counted = counter.spent + counter.reserved
     return (
-        counted + ask.held > ask.budget.limit
-        or counted + counter.excess + ask.bound > ask.budget.limit + ask.budget.overrun_max
+        counted + ask.held > limit
+        or counted + counter.excess + ask.bound > limit + ask.budget.overrun_max
     )
 
 
@@ -61,7 +145,12 @@ def retry_at(ask: Ask, placement: Placement, counter: Counter) -> int | None:
 
 
 def slot_of(placement: Placement, counter: Counter, now_ms: int) -> int:
-    """Return what the call is booked in: a sub-bucket, or the start of a first-use window."""
+    """Return what the call is booked in: a sub-bucket, or the start of a first-use window.
+
+    Of a reported window it is the limit, as a reply says it.
+    """
+    if placement.kind == REPORTED:
+        return counter.reported.limit_at(now_ms, placement)
     if placement.kind == ROLLING:
         return now_ms // placement.bucket_ms
     return counter.start_ms if placement.kind == FIRST_USE else 0
@@ -79,4 +168,37 @@ def movement(
         spent=counter.spent,
         reserved=counter.reserved,
         overrun=counter.overrun,
+    )
+
+
+def moved(
+    charge: Charge, counter: Counter, spent_change: int, *, pending: bool, prior: bool
+) -> Movement:
+    """Return what an entry says of one counter when a call's money moved on."""
+    return Movement(
+        counter=charge.counter,
+        unit=charge.unit,
+        spent_change=spent_change,
+        reserved_change=-charge.held if pending else 0,
+        spent=counter.spent,
+        reserved=counter.reserved,
+        overrun=counter.overrun,
+        prior_period=prior,
+    )
+
+
+def standings_of(
+    asks: Sequence[Ask], places: Sequence[Placement], counters: Sequence[Counter], now_ms: int
+) -> tuple[Standing, ...]:
+    """Return how budgets stand by their counters."""
+    return tuple(
+        standing_of(
+            ask,
+            at,
+            spent=counter.spent,
+            reserved=counter.reserved,
+            overrun=counter.overrun,
+            slot=slot_of(at, counter, now_ms) if at.kind == REPORTED else counter.start_ms,
+        )
+        for ask, at, counter in zip(asks, places, counters, strict=True)
     )

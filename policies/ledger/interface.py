@@ -50,8 +50,31 @@ class CallRecord:
     data: str
     #: JSON text: how it ended, as given when it was settled; empty before.
     outcome: str
+    #: JSON text: what the receipt said, or why there is none; empty before.
+    receipt: str = ""
+    #: When it was settled, released or expired first, by the ledger's clock; 0 before.
+    ended_ms: int = 0
     #: Ids under which the provider may know it, likeliest first.
     generation_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """That a call's receipt is to be looked for, noted in the same step as the call's end."""
+
+    #: The provider whose receipts wait in one queue.
+    queue: str
+    after_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """What is added up in the same step as a call's last move, so that it is added up once."""
+
+    #: The provider, and whatever the sums are told apart by.
+    provider: str
+    name: str
+    counts: tuple[tuple[str, int], ...]
 
 
 class Ledger(Protocol):
@@ -71,8 +94,13 @@ class Ledger(Protocol):
         """Hold what a call asks of every budget, or of none of them, for one lease."""
         ...
 
-    async def settle(self, reservation: Reservation, amounts: Amounts, *, outcome: str) -> Moved:
+    async def settle(
+        self, reservation: Reservation, amounts: Amounts, *, outcome: str, due: Due | None = None
+    ) -> Moved:
         """Replace the reservation by what was metered.
+
+        Args:
+            due: when to look for the receipt; None: there will be none.
 
         Raises:
             IllegalTransition: the call was released, or has its receipt already.
@@ -91,7 +119,7 @@ class Ledger(Protocol):
         """
         ...
 
-    async def expire(self, reservation: Reservation) -> Moved:
+    async def expire(self, reservation: Reservation, *, due: Due | None = None) -> Moved:
         """Charge the call as it was reserved: its worker is gone.
 
         Raises:
@@ -100,8 +128,20 @@ class Ledger(Protocol):
         """
         ...
 
-    async def receipt(self, reservation: Reservation, amounts: Amounts, *, outcome: str) -> Moved:
+    async def receipt(
+        self,
+        reservation: Reservation,
+        amounts: Amounts,
+        *,
+        outcome: str,
+        queue: str = "",
+        tally: Tally | None = None,
+    ) -> Moved:
         """Correct the charge to what the provider billed, in the window of the call.
+
+        Args:
+            outcome: JSON text: what the receipt says; kept beside what the settlement said.
+            queue: where the call waits for it; it waits no longer, whatever state it is in.
 
         Raises:
             IllegalTransition: the call is still reserved, or was released.
@@ -109,7 +149,9 @@ class Ledger(Protocol):
         """
         ...
 
-    async def give_up(self, reservation: Reservation, *, outcome: str) -> Moved:
+    async def give_up(
+        self, reservation: Reservation, *, outcome: str, queue: str = "", tally: Tally | None = None
+    ) -> Moved:
         """Mark that no receipt came in time: the metered amount stands.
 
         Raises:
@@ -136,6 +178,32 @@ class Ledger(Protocol):
 
     async def standings(self, asks: Sequence[Ask]) -> tuple[Standing, ...]:
         """Return how these budgets stand; changes nothing."""
+        ...
+
+    async def report(
+        self, budget: Budget, subject: str, *, limit: int | None, closed: str, began_ms: int
+    ) -> bool:
+        """Take over what a provider reports of a window of its own (`windows.Reported`).
+
+        Args:
+            limit: how far the counter may go, in the budget's unit; None: that is not known.
+            closed: why no call passes; empty: calls do.
+            began_ms: when the report was asked for, by the ledger's clock.
+
+        Returns:
+            Whether it was taken over: not if a later one was, or if the window was closed since.
+        """
+        ...
+
+    async def close(self, budget: Budget, subject: str, *, reason: str, for_ms: int) -> bool:
+        """Let no call through a provider's own window, until a report that is asked for later.
+
+        Args:
+            for_ms: for how long at most, should no report come.
+
+        Returns:
+            Whether it was open before.
+        """
         ...
 
     async def subjects(self, budget: Budget) -> list[str]:

@@ -8,11 +8,12 @@ from urllib.parse import quote, unquote
 
 from policies.budgets import Budget
 from policies.reservations import Charge
-from policies.windows import Calendar, FirstUse, Lifetime, Rolling
+from policies.windows import Calendar, FirstUse, Lifetime, Reported, Rolling
 
 FIXED = "fixed"
 ROLLING = "rolling"
 FIRST_USE = "first-use"
+REPORTED = "reported"
 
 
 class Keys:
@@ -49,6 +50,18 @@ class Keys:
         """Return the hash that keeps one counter."""
         return f"{self.prefix}:counter:{name}"
 
+    def receipts(self, provider: str, part: str) -> str:
+        """Return what is kept of a provider's receipts: `due` is the queue of calls without one."""
+        return f"{self.prefix}:receipts:{provider}:{part}"
+
+    def wallet(self, provider: str) -> str:
+        """Return what a provider last reported of its quotas."""
+        return f"{self.prefix}:wallet:{provider}"
+
+    def claim(self, work: str) -> str:
+        """Return the claim of one replica to do work that only one may do at a time."""
+        return f"{self.prefix}:claim:{work}"
+
     def subjects(self, name: str) -> str:
         """Return the set of subjects that a budget has counters for, within the window of a counter."""
         budget, unit, _, window_id = name.split(":", 3)
@@ -81,7 +94,9 @@ class Placement:
     #: Fixed windows: the span [start_ms, end_ms), end 0 for never. Else 0.
     start_ms: int
     end_ms: int
+    #: Rolling and first-use: the window's length. Reported: when a report is stale.
     length_ms: int
+    #: Rolling: the sub-bucket's width. Reported: what to do without a report (`Reported.flags`).
     bucket_ms: int
 
 
@@ -98,6 +113,11 @@ def place(budget: Budget, subject: str, now_ms: int) -> Placement:
         case FirstUse() as window:
             name = counter_name(budget.name, budget.unit, subject, window.id)
             return Placement(name, FIRST_USE, window.id, 0, 0, window.length_ms, 0)
+        case Reported() as window:
+            name = counter_name(budget.name, budget.unit, subject, window.id)
+            return Placement(
+                name, REPORTED, window.id, 0, 0, window.stale_after_ms, bucket_ms=window.flags
+            )
 
 
 def charge_of(

@@ -13,17 +13,28 @@ from policies.clock import Clock
 from policies.decisions import Admitted, Decision, Duplicate, Moved, Refused, Standing
 from policies.errors import IllegalTransition, UnknownCall
 from policies.journal import Entry, Movement
-from policies.ledger.counter import Counter, is_short, movement, retry_at, slot_of
-from policies.ledger.interface import Admission, Ask, CallRecord, reservation_amounts
+from policies.ledger.counter import (
+    Counter,
+    is_short,
+    moved,
+    movement,
+    opened,
+    peek,
+    retry_at,
+    slot_of,
+    standings_of,
+)
+from policies.ledger.interface import Admission, Ask, CallRecord, Due, Tally, reservation_amounts
 from policies.ledger.keys import (
     FIRST_USE,
+    FIXED,
+    REPORTED,
     ROLLING,
     Placement,
     charge_of,
     counter_parts,
     place,
 )
-from policies.ledger.standings import standing_of
 from policies.reservations import DONE, Charge, Operation, Reservation, State, sources
 from policies.units import Amounts
 
@@ -37,6 +48,8 @@ class _Call:
     charged: list[int]
     data: str
     outcome: str = ""
+    receipt: str = ""
+    ended_ms: int = 0
     generation_ids: tuple[str, ...] = ()
     deadline_ms: int = 0
 
@@ -52,6 +65,10 @@ class MemoryLedger:
         self._journal: list[Entry] = []
         self._last: dict[tuple[str, str], str] = {}
         self.keys_version = 0
+        #: When to look for receipts, by queue and call.
+        self.due: dict[tuple[str, str], int] = {}
+        #: What was added up, by provider and name.
+        self.sums: dict[tuple[str, str], dict[str, int]] = {}
 
     def now_ms(self) -> int:
         """Return the ledger's own time."""
@@ -65,13 +82,16 @@ class MemoryLedger:
         """Hold what a call asks of every budget, or of none of them, for one lease."""
         now_ms = self.now_ms()
         places = [place(ask.budget, ask.subject, now_ms) for ask in asks]
-        counters = [self._open(placement, now_ms) for placement in places]
+        counters = [opened(self._counters, placement, now_ms) for placement in places]
         known = self._calls.get(call_id)
         if known is not None:
             if known.state is not State.RESERVED:
                 return Duplicate(state=known.state)
             return self._admitted(known.reservation, asks, places, counters)
-        short = [is_short(ask, counter) for ask, counter in zip(asks, counters, strict=True)]
+        short = [
+            is_short(ask, at, counter, now_ms)
+            for ask, at, counter in zip(asks, places, counters, strict=True)
+        ]
         enforced = [at for at, ask in enumerate(asks) if short[at] and ask.budget.mode == "enforce"]
         if enforced and admission is not Admission.FORCE:
             if admission is Admission.DECIDE:
@@ -108,7 +128,8 @@ class MemoryLedger:
             counter.reserved += ask.held
             counter.excess += max(0, ask.bound - ask.held)
             above = counter.spent + counter.reserved - ask.budget.limit - counter.overrun
-            if admission is Admission.FORCE and ask.budget.mode == "enforce" and above > 0:
+            forced = admission is Admission.FORCE and placement.kind != REPORTED
+            if forced and ask.budget.mode == "enforce" and above > 0:
                 counter.overrun += above
             slot = slot_of(placement, counter, now_ms)
             charges.append(
@@ -138,7 +159,7 @@ class MemoryLedger:
     ) -> Admitted:
         return Admitted(
             reservation=reservation,
-            standings=_standings(asks, places, counters),
+            standings=standings_of(asks, places, counters, self.now_ms()),
             would_refuse=would_refuse,
             keys_version=self.keys_version,
         )
@@ -150,7 +171,7 @@ class MemoryLedger:
         places: Sequence[Placement],
         counters: Sequence[Counter],
     ) -> Refused:
-        standings = _standings(asks, places, counters)
+        standings = standings_of(asks, places, counters, self.now_ms())
         return Refused(
             standing=standings[position],
             asked=asks[position].held,
@@ -161,11 +182,13 @@ class MemoryLedger:
 
     # Moving…
 
-    async def settle(self, reservation: Reservation, amounts: Amounts, *, outcome: str) -> Moved:
+    async def settle(
+        self, reservation: Reservation, amounts: Amounts, *, outcome: str, due: Due | None = None
+    ) -> Moved:
         """Replace the reservation by what was metered."""
-        return self._move(
-            Operation.SETTLE, reservation, list(reservation_amounts(reservation, amounts)), outcome
-        )
+        charged = list(reservation_amounts(reservation, amounts))
+        done = self._move(Operation.SETTLE, reservation, charged, outcome)
+        return self._queue(reservation, done, due)
 
     async def release(self, reservation: Reservation, *, outcome: str) -> Moved:
         """Let the reservation go: the call never reached the provider, or was refused unbilled."""
@@ -177,22 +200,46 @@ class MemoryLedger:
             return Moved(state=State.RELEASED, changed=False)
         return self._move(Operation.RELEASE, reservation, [0] * len(reservation.charges), outcome)
 
-    async def expire(self, reservation: Reservation) -> Moved:
+    async def expire(self, reservation: Reservation, *, due: Due | None = None) -> Moved:
         """Charge the call as it was reserved: its worker is gone."""
         held = [charge.held for charge in reservation.charges]
-        return self._move(Operation.EXPIRE, reservation, held, "{}")
+        done = self._move(Operation.EXPIRE, reservation, held, "{}")
+        return self._queue(reservation, done, due)
 
-    async def receipt(self, reservation: Reservation, amounts: Amounts, *, outcome: str) -> Moved:
+    async def receipt(
+        self,
+        reservation: Reservation,
+        amounts: Amounts,
+        *,
+        outcome: str,
+        queue: str = "",
+        tally: Tally | None = None,
+    ) -> Moved:
         """Correct the charge to what the provider billed, in the window of the call."""
-        return self._move(
-            Operation.RECEIPT, reservation, list(reservation_amounts(reservation, amounts)), outcome
-        )
+        self.due.pop((queue, reservation.call_id), None)
+        charged = list(reservation_amounts(reservation, amounts))
+        return self._tally(self._move(Operation.RECEIPT, reservation, charged, outcome), tally)
 
-    async def give_up(self, reservation: Reservation, *, outcome: str) -> Moved:
+    async def give_up(
+        self, reservation: Reservation, *, outcome: str, queue: str = "", tally: Tally | None = None
+    ) -> Moved:
         """Mark that no receipt came in time: the metered amount stands."""
+        self.due.pop((queue, reservation.call_id), None)
         call = self._calls.get(reservation.call_id)
         kept = list(call.charged) if call is not None else []
-        return self._move(Operation.GIVE_UP, reservation, kept, outcome)
+        return self._tally(self._move(Operation.GIVE_UP, reservation, kept, outcome), tally)
+
+    def _queue(self, reservation: Reservation, done: Moved, due: Due | None) -> Moved:
+        if done.changed and due is not None:
+            self.due[due.queue, reservation.call_id] = self.now_ms() + due.after_ms
+        return done
+
+    def _tally(self, done: Moved, tally: Tally | None) -> Moved:
+        if done.changed and tally is not None:
+            sums = self.sums.setdefault((tally.provider, tally.name), {})
+            for field, count in tally.counts:
+                sums[field] = sums.get(field, 0) + count
+        return done
 
     def _move(
         self, operation: Operation, reservation: Reservation, charged: list[int], outcome: str
@@ -210,12 +257,19 @@ class MemoryLedger:
             self._charge(call, at, charge, charged[at], moves)
             for at, charge in enumerate(call.reservation.charges)
         )
-        call.state, call.charged, call.outcome = target, charged, outcome
+        call.state, call.charged = target, charged
+        call.ended_ms = call.ended_ms or self.now_ms()
+        if operation in (Operation.RECEIPT, Operation.GIVE_UP):
+            call.receipt = outcome
+        else:
+            call.outcome = outcome
         self._write(operation.value, reservation.call_id, outcome, moves)
         return Moved(state=target, changed=True, prior_period=closed)
 
-    def _charge(self, call: _Call, at: int, charge: Charge, new: int, moves: list[Movement]) -> int:
-        """Correct one counter; return 1 when the window that the call was booked in is over."""
+    def _charge(
+        self, call: _Call, at: int, charge: Charge, new: int, moves: list[Movement]
+    ) -> bool:
+        """Correct one counter; return whether the window that the call was booked in is over."""
         old = call.charged[at]
         pending = call.state is State.RESERVED
         counter = self._counters[charge.counter]
@@ -232,18 +286,13 @@ class MemoryLedger:
             counter.overrun += max(0, new - charge.held) - max(0, old - charge.held)
             if charge.kind == ROLLING and new != old:
                 counter.buckets[charge.slot] = counter.buckets.get(charge.slot, 0) + new - old
+        # Of a fixed window the charge has the end where others have a length; 0: it has none.
+        ends_ms = charge.length_ms if charge.kind == FIXED else 0
+        prior = not counts or 0 < ends_ms <= self.now_ms()
         moves.append(
-            Movement(
-                counter=charge.counter,
-                unit=charge.unit,
-                spent_change=new - old if counts else 0,
-                reserved_change=-charge.held if pending else 0,
-                spent=counter.spent,
-                reserved=counter.reserved,
-                overrun=counter.overrun,
-            )
+            moved(charge, counter, new - old if counts else 0, pending=pending, prior=prior)
         )
-        return 0 if counts else 1
+        return prior
 
     # Leases…
 
@@ -283,13 +332,32 @@ class MemoryLedger:
             data=call.data,
             outcome=call.outcome,
             generation_ids=call.generation_ids,
+            receipt=call.receipt,
+            ended_ms=call.ended_ms,
         )
 
     async def standings(self, asks: Sequence[Ask]) -> tuple[Standing, ...]:
         """Return how these budgets stand; changes nothing."""
         now_ms = self.now_ms()
         places = [place(ask.budget, ask.subject, now_ms) for ask in asks]
-        return _standings(asks, places, [self._peek(placement, now_ms) for placement in places])
+        counters = [peek(self._counters.get(at.counter), at, now_ms) for at in places]
+        return standings_of(asks, places, counters, now_ms)
+
+    async def report(
+        self, budget: Budget, subject: str, *, limit: int | None, closed: str, began_ms: int
+    ) -> bool:
+        """Take over what a provider reports of a window of its own."""
+        now_ms = self.now_ms()
+        at = place(budget, subject, now_ms)
+        reported = self._counters.setdefault(at.counter, Counter()).reported
+        return reported.take(limit, closed, began_ms, now_ms, at.length_ms)
+
+    async def close(self, budget: Budget, subject: str, *, reason: str, for_ms: int) -> bool:
+        """Let no call through a provider's own window, until a report that is asked for later."""
+        now_ms = self.now_ms()
+        counter = place(budget, subject, now_ms).counter
+        reported = self._counters.setdefault(counter, Counter()).reported
+        return reported.close(reason, now_ms, for_ms)
 
     async def subjects(self, budget: Budget) -> list[str]:
         """Return the subjects for which a budget has a counter in its present window."""
@@ -326,41 +394,3 @@ class MemoryLedger:
                 movements=tuple(moves),
             )
         )
-
-    def _open(self, placement: Placement, now_ms: int) -> Counter:
-        counter = self._counters.get(placement.counter)
-        if counter is None:
-            counter = Counter()
-            # A counter that only a refusal looked at need not be kept, but a first-use window has begun.
-            if placement.kind == FIRST_USE:
-                self._counters[placement.counter] = counter
-        if placement.kind == ROLLING:
-            counter.evict(now_ms, placement.length_ms, placement.bucket_ms)
-        elif placement.kind == FIRST_USE:
-            counter.rotate(now_ms, placement.length_ms)
-        return counter
-
-    def _peek(self, placement: Placement, now_ms: int) -> Counter:
-        counter = self._counters.get(placement.counter, Counter())
-        over = placement.kind == FIRST_USE and now_ms >= counter.start_ms + placement.length_ms
-        if over:
-            return Counter()
-        if placement.kind == ROLLING:
-            counter.evict(now_ms, placement.length_ms, placement.bucket_ms)
-        return counter
-
-
-def _standings(
-    asks: Sequence[Ask], places: Sequence[Placement], counters: Sequence[Counter]
-) -> tuple[Standing, ...]:
-    return tuple(
-        standing_of(
-            ask,
-            placement,
-            spent=c.spent,
-            reserved=c.reserved,
-            overrun=c.overrun,
-            slot_ms=c.start_ms,
-        )
-        for ask, placement, c in zip(asks, places, counters, strict=True)
-    )

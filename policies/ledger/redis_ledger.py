@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from policies.budgets import Budget
 from policies.clock import Clock
@@ -12,7 +12,7 @@ from policies.decisions import Decision, Moved, Standing
 from policies.errors import IllegalTransition, LedgerRefused, LedgerUnavailable, UnknownCall
 from policies.journal import Entry
 from policies.ledger.connection import Commands, Reply
-from policies.ledger.interface import Admission, Ask, CallRecord, reservation_amounts
+from policies.ledger.interface import Admission, Ask, CallRecord, Due, Tally, reservation_amounts
 from policies.ledger.keys import FIXED, Keys, Placement, place
 from policies.ledger.replies import charges_of, decision_of, entry_of, integers, standings_of
 from policies.ledger.scripts import Script, script
@@ -24,7 +24,20 @@ LEASE_MS: Final = 60_000
 RECORD_KEPT_MS: Final = 3 * 86_400_000
 # A window may pass between computing it and Redis' reading of the clock; twice in a row is a fault.
 WINDOW_TRIES_MAX: Final = 3
+#: A call waits for its receipt no longer.
+NO_LONGER: Final = "-1"
 _SOURCES: Final = {operation: ",".join(sources(operation)) for operation in Operation}
+
+
+class _Wait(NamedTuple):
+    """In which provider's queue a call waits for its receipt, and for how long at first."""
+
+    queue: str
+    #: Milliseconds, `NO_LONGER`, or empty: that is left as it is.
+    after: int | str
+
+
+_NO_WAIT: Final = _Wait("", "")
 
 
 class RedisLedger:
@@ -128,10 +141,13 @@ class RedisLedger:
 
     # Moving…
 
-    async def settle(self, reservation: Reservation, amounts: Amounts, *, outcome: str) -> Moved:
+    async def settle(
+        self, reservation: Reservation, amounts: Amounts, *, outcome: str, due: Due | None = None
+    ) -> Moved:
         """Replace the reservation by what was metered."""
         charged = list(reservation_amounts(reservation, amounts))
-        return await self._move(Operation.SETTLE, reservation, charged, outcome)
+        wait = _Wait(due.queue, due.after_ms) if due is not None else _NO_WAIT
+        return await self._move(Operation.SETTLE, reservation, charged, outcome, wait)
 
     async def release(self, reservation: Reservation, *, outcome: str) -> Moved:
         """Let the reservation go: the call never reached the provider, or was refused unbilled."""
@@ -141,20 +157,33 @@ class RedisLedger:
         except UnknownCall:
             return Moved(state=State.RELEASED, changed=False)
 
-    async def expire(self, reservation: Reservation) -> Moved:
+    async def expire(self, reservation: Reservation, *, due: Due | None = None) -> Moved:
         """Charge the call as it was reserved: its worker is gone."""
         held: list[int | str] = ["held"] * len(reservation.charges)
-        return await self._move(Operation.EXPIRE, reservation, held, "{}")
+        wait = _Wait(due.queue, due.after_ms) if due is not None else _NO_WAIT
+        return await self._move(Operation.EXPIRE, reservation, held, "{}", wait)
 
-    async def receipt(self, reservation: Reservation, amounts: Amounts, *, outcome: str) -> Moved:
+    async def receipt(
+        self,
+        reservation: Reservation,
+        amounts: Amounts,
+        *,
+        outcome: str,
+        queue: str = "",
+        tally: Tally | None = None,
+    ) -> Moved:
         """Correct the charge to what the provider billed, in the window of the call."""
         charged = list(reservation_amounts(reservation, amounts))
-        return await self._move(Operation.RECEIPT, reservation, charged, outcome)
+        wait = _Wait(queue, NO_LONGER) if queue else _NO_WAIT
+        return await self._move(Operation.RECEIPT, reservation, charged, outcome, wait, tally)
 
-    async def give_up(self, reservation: Reservation, *, outcome: str) -> Moved:
+    async def give_up(
+        self, reservation: Reservation, *, outcome: str, queue: str = "", tally: Tally | None = None
+    ) -> Moved:
         """Mark that no receipt came in time: the metered amount stands."""
         kept: list[int | str] = ["kept"] * len(reservation.charges)
-        return await self._move(Operation.GIVE_UP, reservation, kept, outcome)
+        wait = _Wait(queue, NO_LONGER) if queue else _NO_WAIT
+        return await self._move(Operation.GIVE_UP, reservation, kept, outcome, wait, tally)
 
     async def _move(
         self,
@@ -162,14 +191,21 @@ class RedisLedger:
         reservation: Reservation,
         charged: Sequence[int | str],
         outcome: str,
+        wait: _Wait = _NO_WAIT,
+        tally: Tally | None = None,
     ) -> Moved:
         keys, target = self._keys, DONE[operation]
+        # What is not used is named all the same: a script's keys are counted.
+        sums = keys.receipts(tally.provider, tally.name) if tally is not None else keys.journal
+        counts = json.dumps(tally.counts, separators=(",", ":")) if tally is not None else ""
         reply = await self._run(
             "move",
             [
                 keys.call(reservation.call_id),
                 keys.deadlines,
                 keys.journal,
+                keys.receipts(wait.queue, "due"),
+                sums,
                 *(keys.counter(charge.counter) for charge in reservation.charges),
             ],
             [
@@ -179,6 +215,8 @@ class RedisLedger:
                 _SOURCES[operation],
                 RECORD_KEPT_MS,
                 outcome,
+                wait.after,
+                counts,
                 *charged,
             ],
         )
@@ -224,6 +262,8 @@ class RedisLedger:
             "data",
             "outcome",
             "ids",
+            "receipt",
+            "ended",
         )
         reply = await self._commands.execute("HMGET", self._keys.call(call_id), *fields)
         if reply[0] is None:
@@ -238,6 +278,8 @@ class RedisLedger:
             data=record["data"],
             outcome=record["outcome"],
             generation_ids=tuple(json.loads(record["ids"] or "[]")),
+            receipt=record["receipt"],
+            ended_ms=int(record["ended"] or 0),
         )
 
     async def standings(self, asks: Sequence[Ask]) -> tuple[Standing, ...]:
@@ -253,6 +295,22 @@ class RedisLedger:
         )
         self._learn_time(int(reply[0]))
         return standings_of(asks, places, reply[1:])
+
+    async def report(
+        self, budget: Budget, subject: str, *, limit: int | None, closed: str, began_ms: int
+    ) -> bool:
+        """Take over what a provider reports of a window of its own."""
+        at = place(budget, subject, began_ms)
+        keys = [self._keys.counter(at.counter), self._keys.subjects(at.counter)]
+        said = "" if limit is None else str(limit)
+        return bool(
+            await self._run("report", keys, [said, closed, began_ms, at.length_ms, subject])
+        )
+
+    async def close(self, budget: Budget, subject: str, *, reason: str, for_ms: int) -> bool:
+        """Let no call through a provider's own window, until a report that is asked for later."""
+        counter = place(budget, subject, self.now_ms()).counter
+        return bool(await self._run("close", [self._keys.counter(counter)], [reason, for_ms]))
 
     async def subjects(self, budget: Budget) -> list[str]:
         """Return the subjects for which a budget has a counter in its present window."""

@@ -69,7 +69,7 @@ def standings_of(
             spent=rows[i * 4],
             reserved=rows[i * 4 + 1],
             overrun=rows[i * 4 + 2],
-            slot_ms=rows[i * 4 + 3],
+            slot=rows[i * 4 + 3],
         )
         for i, (ask, at) in enumerate(zip(asks, places, strict=True))
     )
@@ -128,9 +128,17 @@ def entry_of(row: Reply) -> Entry:
                 spent=spent,
                 reserved=reserved,
                 overrun=overrun,
+                prior_period=bool(prior),
             )
-            for counter, unit, spent_change, reserved_change, spent, reserved, overrun in json.loads(
-                fields["moves"]
-            )
+            for (
+                counter,
+                unit,
+                spent_change,
+                reserved_change,
+                spent,
+                reserved,
+                overrun,
+                *prior,
+            ) in json.loads(fields["moves"])
         ),
     )

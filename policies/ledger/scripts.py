@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import Final
 
 _FOLDER: Final = files("policies.ledger") / "lua"
-NAMES: Final = ("reserve", "move", "extend", "overdue", "note", "once", "stand")
+NAMES: Final = ("reserve", "move", "extend", "overdue", "note", "once", "stand", "report", "close")
 
 
 @dataclass(frozen=True, slots=True)

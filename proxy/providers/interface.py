@@ -98,6 +98,16 @@ class ProviderSettings(Protocol):
         ...
 
     @property
+    def management_key(self) -> str:
+        """AGIPower, OpenRouter: for subscriptions, balances and totals; empty for none."""
+        ...
+
+    @property
+    def billing_key(self) -> str:
+        """Venice: for the billing history and the balance; empty for none."""
+        ...
+
+    @property
     def paths(self) -> Mapping[str, str]:
         """Paths that differ from those of the kind, by operation."""
         ...

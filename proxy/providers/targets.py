@@ -24,7 +24,9 @@ PRICES: Final = "prices"
 _MAY_STAND: Final = ":@+,=&()~"
 _VERSION: Final = re.compile(r"/v1(?:beta1?)?$")
 _PLACE: Final = re.compile(r"\{(\w+)\}")
-_PLACES: Final = frozenset({"version", "publisher", "model", "project", "location", "response_id"})
+_PLACES: Final = frozenset(
+    {"version", "publisher", "model", "project", "location", "response_id", "generation_id"}
+)
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -47,6 +49,26 @@ def x_goog_api_key(api_key: str) -> Headers:
 def without_version(base_url: str) -> str:
     """Return a base URL without the version at its end, which people write or leave out."""
     return _VERSION.sub("", base_url.rstrip("/"))
+
+
+def billing_target(
+    base_url: str, settings: ProviderSettings, name: str, path: str, auth: Headers, **places: str
+) -> Target:
+    """Return where a provider tells something about money: to be asked by GET.
+
+    Args:
+        base_url: what comes before the path.
+        settings: may name another path, under the same name.
+        name: what is asked for.
+        path: where it is by default; a query may be a part of it.
+        auth: the headers with the key that may ask.
+        places: what the path's places are filled with.
+    """
+    text = base_url.rstrip("/") + settings.paths.get(name, path)
+    for place, value in places.items():
+        text = text.replace("{" + place + "}", quote(value, safe=""))
+    headers = (*auth, ("Accept", "application/json"), *settings.headers.items())
+    return Target(method="GET", url=URL(text, encoded=True), headers=headers)
 
 
 class Targets:

@@ -37,6 +37,11 @@ TESTED_BY: Final[dict[str, str]] = {
     "policies/ledger/counter.py": "tests/policies/ledger/test_ledger.py",
     "policies/ledger/interface.py": "tests/policies/ledger/test_ledger.py",
     "policies/ledger/replies.py": "tests/policies/ledger/test_ledger.py",
+    # Parts of the configuration, and forms that others fill.
+    "proxy/billing_settings.py": "tests/proxy/test_settings.py",
+    "proxy/setting_values.py": "tests/proxy/test_settings.py",
+    "proxy/receipts/receipt.py": "tests/proxy/receipts/adapters/test_agipower.py",
+    "proxy/wallets/quota.py": "tests/proxy/wallets/adapters/test_agipower.py",
     # Parts of a station, tested as the station.
     "proxy/gateway/cost.py": "tests/proxy/gateway/test_settle.py",
     "proxy/gateway/upstream_errors.py": "tests/proxy/gateway/test_forward.py",

@@ -9,7 +9,7 @@ from policies.budgets import Budget
 from policies.decisions import Decision, Moved, Standing
 from policies.errors import BursarError, LedgerUnavailable, LedgerUntouched
 from policies.journal import Entry
-from policies.ledger.interface import Admission, Ask, CallRecord, Ledger
+from policies.ledger.interface import Admission, Ask, CallRecord, Due, Ledger, Tally
 from policies.reservations import Reservation
 from policies.units import Amounts
 
@@ -44,24 +44,57 @@ class FlakyLedger:
             lambda: self.behind.reserve(call_id, asks, data=data, admission=admission),
         )
 
-    async def settle(self, reservation: Reservation, amounts: Amounts, *, outcome: str) -> Moved:
+    async def settle(
+        self, reservation: Reservation, amounts: Amounts, *, outcome: str, due: Due | None = None
+    ) -> Moved:
         return await self._do(
-            "settle", lambda: self.behind.settle(reservation, amounts, outcome=outcome)
+            "settle", lambda: self.behind.settle(reservation, amounts, outcome=outcome, due=due)
         )
 
     async def release(self, reservation: Reservation, *, outcome: str) -> Moved:
         return await self._do("release", lambda: self.behind.release(reservation, outcome=outcome))
 
-    async def expire(self, reservation: Reservation) -> Moved:
-        return await self._do("expire", lambda: self.behind.expire(reservation))
+    async def expire(self, reservation: Reservation, *, due: Due | None = None) -> Moved:
+        return await self._do("expire", lambda: self.behind.expire(reservation, due=due))
 
-    async def receipt(self, reservation: Reservation, amounts: Amounts, *, outcome: str) -> Moved:
+    async def receipt(
+        self,
+        reservation: Reservation,
+        amounts: Amounts,
+        *,
+        outcome: str,
+        queue: str = "",
+        tally: Tally | None = None,
+    ) -> Moved:
         return await self._do(
-            "receipt", lambda: self.behind.receipt(reservation, amounts, outcome=outcome)
+            "receipt",
+            lambda: self.behind.receipt(
+                reservation, amounts, outcome=outcome, queue=queue, tally=tally
+            ),
         )
 
-    async def give_up(self, reservation: Reservation, *, outcome: str) -> Moved:
-        return await self._do("give_up", lambda: self.behind.give_up(reservation, outcome=outcome))
+    async def give_up(
+        self, reservation: Reservation, *, outcome: str, queue: str = "", tally: Tally | None = None
+    ) -> Moved:
+        return await self._do(
+            "give_up",
+            lambda: self.behind.give_up(reservation, outcome=outcome, queue=queue, tally=tally),
+        )
+
+    async def report(
+        self, budget: Budget, subject: str, *, limit: int | None, closed: str, began_ms: int
+    ) -> bool:
+        return await self._do(
+            "report",
+            lambda: self.behind.report(
+                budget, subject, limit=limit, closed=closed, began_ms=began_ms
+            ),
+        )
+
+    async def close(self, budget: Budget, subject: str, *, reason: str, for_ms: int) -> bool:
+        return await self._do(
+            "close", lambda: self.behind.close(budget, subject, reason=reason, for_ms=for_ms)
+        )
 
     async def note_generation(self, call_id: str, generation_ids: Sequence[str]) -> None:
         await self._do("note", lambda: self.behind.note_generation(call_id, generation_ids))

@@ -16,12 +16,13 @@ from policies.decisions import Admitted
 from policies.errors import IllegalTransition, UnknownCall
 from policies.ledger.address import Address, parse_url
 from policies.ledger.connection import Connection
-from policies.ledger.interface import Admission, Ask
+from policies.ledger.interface import Admission, Ask, Due, Tally
 from policies.ledger.memory import MemoryLedger
 from policies.ledger.redis_ledger import RedisLedger
+from policies.money import EXACT_MAX
 from policies.reservations import Reservation
 from policies.units import CALLS, TOKENS, USD, Amounts
-from policies.windows import Calendar, FirstUse, Lifetime, Rolling
+from policies.windows import Calendar, FirstUse, Lifetime, Reported, Rolling
 from proxy.tasks import Tasks
 from tests.doubles.clocked_scripts import clock_key, clocked_scripts
 from tests.doubles.fake_clock import FakeClock
@@ -41,10 +42,18 @@ BUDGETS = (
         overrun_max=15,
         each="user",
     ),
+    Budget(
+        name="wallet",
+        unit=USD,
+        limit=EXACT_MAX,
+        window=Reported(5 * MINUTE_MS, refuse_stale=True),
+    ),
     Budget(name="shadow", unit=USD, limit=10, window=Calendar("day"), mode="shadow"),
 )
 _numbers = itertools.count()
+WALLET = next(budget for budget in BUDGETS if budget.name == "wallet")
 amounts = st.integers(min_value=0, max_value=25)
+dues = st.sampled_from([None, Due(queue="p", after_ms=0), Due(queue="p", after_ms=MINUTE_MS)])
 
 
 class LedgersAgree(RuleBasedStateMachine):
@@ -139,16 +148,21 @@ class LedgersAgree(RuleBasedStateMachine):
         return data.draw(st.sampled_from(self.calls))
 
     @precondition(lambda self: self.calls)
-    @rule(
-        data=st.data(),
-        nano=amounts,
-        tokens=amounts,
-        operation=st.sampled_from(["settle", "receipt"]),
-    )
-    def correct(self, data: st.DataObject, nano: int, tokens: int, operation: str) -> None:
+    @rule(data=st.data(), nano=amounts, tokens=amounts, due=dues)
+    def settle(self, data: st.DataObject, nano: int, tokens: int, due: Due | None) -> None:
         call = self._call(data)
         actual = Amounts(nano_usd=nano, input_tokens=tokens, output_tokens=1)
-        self._both(lambda ledger: getattr(ledger, operation)(call, actual, outcome="{}"))
+        self._both(lambda ledger: ledger.settle(call, actual, outcome='{"s":1}', due=due))
+
+    @precondition(lambda self: self.calls)
+    @rule(data=st.data(), nano=amounts, tokens=amounts)
+    def receipt(self, data: st.DataObject, nano: int, tokens: int) -> None:
+        call = self._call(data)
+        actual = Amounts(nano_usd=nano, input_tokens=tokens, output_tokens=1)
+        tally = Tally(provider="p", name="sums", counts=(("calls", 1), ("billed", nano)))
+        self._both(
+            lambda ledger: ledger.receipt(call, actual, outcome='{"r":1}', queue="p", tally=tally)
+        )
 
     @precondition(lambda self: self.calls)
     @rule(data=st.data())
@@ -160,7 +174,23 @@ class LedgersAgree(RuleBasedStateMachine):
     @rule(data=st.data())
     def give_up(self, data: st.DataObject) -> None:
         call = self._call(data)
-        self._both(lambda ledger: ledger.give_up(call, outcome="{}"))
+        tally = Tally(provider="p", name="sums", counts=(("given_up", 1),))
+        self._both(lambda ledger: ledger.give_up(call, outcome="{}", queue="p", tally=tally))
+
+    @rule(
+        limit=st.none() | st.integers(min_value=0, max_value=120),
+        closed=st.sampled_from(["", "", "suspended"]),
+        ago_ms=st.sampled_from([0, 1, 2 * MINUTE_MS]),
+    )
+    def report(self, limit: int | None, closed: str, ago_ms: int) -> None:
+        began_ms = self.clock.now_ms() - ago_ms
+        self._both(
+            lambda ledger: ledger.report(WALLET, "", limit=limit, closed=closed, began_ms=began_ms)
+        )
+
+    @rule(for_ms=st.sampled_from([1, MINUTE_MS]))
+    def close(self, for_ms: int) -> None:
+        self._both(lambda ledger: ledger.close(WALLET, "", reason="402", for_ms=for_ms))
 
     @precondition(lambda self: self.calls)
     @rule(data=st.data())
@@ -175,7 +205,8 @@ class LedgersAgree(RuleBasedStateMachine):
 
     def _expire(self, call_id: str) -> None:
         record = self._both(lambda ledger: ledger.find(call_id))
-        self._both(lambda ledger: ledger.expire(record.reservation))
+        due = Due(queue="p", after_ms=MINUTE_MS)
+        self._both(lambda ledger: ledger.expire(record.reservation, due=due))
 
     @rule(milliseconds=st.sampled_from([1, 9_999, MINUTE_MS, 5 * MINUTE_MS, 31 * MINUTE_MS]))
     def time_passes(self, milliseconds: int) -> None:
@@ -194,6 +225,23 @@ class LedgersAgree(RuleBasedStateMachine):
             if standing.mode == "enforce" and standing.window.startswith(("hour", "life", "first")):
                 total = standing.spent + standing.reserved
                 assert total <= standing.limit + standing.overrun
+
+    @invariant()
+    def the_same_calls_wait_for_receipts(self) -> None:
+        keys = self.redis.keys
+        execute = self.connection.execute
+        waiting = self.loop.run_until_complete(
+            execute("ZRANGE", keys.receipts("p", "due"), 0, -1, "WITHSCORES")
+        )
+        times = [int(float(score)) for score in waiting[1::2]]
+        assert dict(zip([name.decode() for name in waiting[::2]], times, strict=True)) == {
+            call_id: at_ms for (_, call_id), at_ms in self.memory.due.items()
+        }
+        sums = self.loop.run_until_complete(execute("HGETALL", keys.receipts("p", "sums")))
+        found = {
+            name.decode(): int(count) for name, count in zip(sums[::2], sums[1::2], strict=True)
+        }
+        assert found == self.memory.sums.get(("p", "sums"), {})
 
     @invariant()
     def the_journals_are_alike(self) -> None:

@@ -8,8 +8,11 @@
 --   overrun           charged beyond what was reserved
 --   start             first-use windows: when the present window began
 --   oldest, s<k>      rolling windows: spent by sub-bucket; s<k> covers [k, k+1) * bucket_ms
+--   limit, began, at  reported windows: what was reported, and when that was asked for and told
+--   closed, closed_at, closed_until   reported windows: why and since when no call passes
 
 local BUCKETS_MAX = 64        -- 60 sub-buckets, the two at the ends, and rounding.
+local EXACT_MAX = 9007199254740991
 local KEPT_MS = 35 * 86400000 -- A closed window is kept for receipts that come late.
 
 -- Adding zero turns the double -0, which Redis would not take for an integer, into 0.
@@ -50,16 +53,28 @@ local function rotate(key, now, length_ms)
   return now
 end
 
+-- What a provider's own window admits: its limit, and whether it is closed altogether.
+local function reported_limit(key, now, stale_ms, flags)
+  local said = redis.call("HMGET", key, "limit", "at", "closed", "closed_until")
+  if said[3] and said[3] ~= "" and now < tonumber(said[4]) then return 0, true end
+  local refuses_unknown, refuses_stale = flags % 2 == 1, flags >= 2
+  if not said[1] or said[1] == "" then return refuses_unknown and 0 or EXACT_MAX, refuses_unknown end
+  if now - tonumber(said[2]) > stale_ms then return refuses_stale and 0 or EXACT_MAX, refuses_stale end
+  return tonumber(said[1]), false
+end
+
 local function read(key)
   local values = redis.call("HMGET", key, "spent", "reserved", "excess", "overrun")
   return tonumber(values[1] or 0), tonumber(values[2] or 0),
     tonumber(values[3] or 0), tonumber(values[4] or 0), values[2] == false
 end
 
--- One row of an entry's `moves`: a JSON array.
-local function movement(counter, unit, spent_change, reserved_change, spent, reserved, overrun)
+-- One row of an entry's `moves`: a JSON array. `prior` is 1 when the window that a call was booked in
+-- was over: its closed counter was corrected, or none where a window keeps no closed ones.
+local function movement(counter, unit, spent_change, reserved_change, spent, reserved, overrun, prior)
   return "[" .. cjson.encode(counter) .. "," .. cjson.encode(unit) .. "," .. text(spent_change) .. ","
-    .. text(reserved_change) .. "," .. text(spent) .. "," .. text(reserved) .. "," .. text(overrun) .. "]"
+    .. text(reserved_change) .. "," .. text(spent) .. "," .. text(reserved) .. "," .. text(overrun)
+    .. (prior and ",1]" or "]")
 end
 
 local function journal(key, kind, call_id, now, data, moves)

@@ -6,7 +6,10 @@
 --       6..: eight per budget: kind, mode, limit, held, bound, overrun_max in the budget's unit, then
 --            fixed: start and end of the window in ms (end 0: never)
 --            rolling: length and width of a sub-bucket in ms      first-use: length in ms and 0
+--            reported: when a report is stale, in ms; what to do without one (1: refuse what was never
+--                      reported, 2: refuse what is stale, 3: both). The limit is the reported one.
 -- Returns  { outcome, now in ms, keys version, detail,  then per budget: spent, reserved, overrun, slot }
+--            (slot of a reported window: its limit now; -1: it is closed)
 --   admitted   detail: budgets in mode warn or shadow that would have refused, as positions, by commas
 --   refused    detail: position of the first budget without room, then the time in ms when there may
 --              be room again (0: not before the window ends), by a comma
@@ -47,6 +50,9 @@ local function prepare(position)
   elseif row.kind == "rolling" then
     evict(row.key, now, row.a, row.b)
     row.slot = math.floor(now / row.b)
+  elseif row.kind == "reported" then
+    row.limit, row.closed = reported_limit(row.key, now, row.a, row.b)
+    row.slot = row.closed and -1 or row.limit
   else
     row.slot = rotate(row.key, now, row.a)
   end
@@ -56,6 +62,7 @@ end
 
 -- A call that asks for nothing (a free model) passes a budget that is used up.
 local function short(row)
+  if row.closed then return true end
   if row.held == 0 and row.bound == 0 then return false end
   local counted = row.spent + row.reserved
   return counted + row.held > row.limit or counted + row.excess + row.bound > row.limit + row.overrun_max
@@ -90,7 +97,7 @@ local function hold(row)
   end
   if row.bound > row.held then redis.call("HINCRBY", row.key, "excess", text(row.bound - row.held)) end
   local above = row.spent + row.reserved - row.limit - row.overrun
-  if admission == "force" and row.mode == "enforce" and above > 0 then
+  if admission == "force" and row.mode == "enforce" and row.kind ~= "reported" and above > 0 then
     row.overrun = redis.call("HINCRBY", row.key, "overrun", text(above))
   end
   return movement(row.name, row.unit, 0, row.held, row.spent, row.reserved, row.overrun)

@@ -17,7 +17,7 @@ MIDNIGHT = NOON_MS - NOON_MS % DAY_MS
 
 
 @pytest.mark.parametrize(
-    ("window", "slot_ms", "start_ms", "end_ms"),
+    ("window", "slot", "start_ms", "end_ms"),
     [
         (Calendar("day"), 0, MIDNIGHT, MIDNIGHT + DAY_MS),
         (Lifetime(), 0, 0, None),
@@ -28,13 +28,13 @@ MIDNIGHT = NOON_MS - NOON_MS % DAY_MS
     ids=["calendar", "lifetime", "rolling", "first use", "not used yet"],
 )
 def test_a_standing_says_when_its_window_began_and_ends(
-    window: Window, slot_ms: int, start_ms: int, end_ms: int | None
+    window: Window, slot: int, start_ms: int, end_ms: int | None
 ) -> None:
     budget = Budget(name="b", unit=USD, limit=10, window=window, mode="warn")
     at = place(budget, "alice", NOON_MS)
     ask = Ask(budget=budget, subject="alice", held=0, bound=0)
 
-    found = standing_of(ask, at, spent=3, reserved=4, overrun=1, slot_ms=slot_ms)
+    found = standing_of(ask, at, spent=3, reserved=4, overrun=1, slot=slot)
 
     assert (found.start_ms, found.end_ms) == (start_ms, end_ms)
     assert (found.budget, found.subject, found.unit, found.mode) == ("b", "alice", USD, "warn")
@@ -47,4 +47,4 @@ def test_what_is_left_is_never_below_zero() -> None:
     at = place(budget, "", NOON_MS)
     ask = Ask(budget=budget, subject="", held=0, bound=0)
 
-    assert standing_of(ask, at, spent=9, reserved=4, overrun=0, slot_ms=0).remaining == 0
+    assert standing_of(ask, at, spent=9, reserved=4, overrun=0, slot=0).remaining == 0

@@ -1,0 +1,1 @@
+"""How each provider tells what it billed; one small module for each kind."""

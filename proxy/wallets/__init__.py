@@ -1,0 +1,1 @@
+"""Quotas and balances that providers report: asked for by one replica, kept in Redis, gated on by all."""

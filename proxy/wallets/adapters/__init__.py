@@ -1,0 +1,1 @@
+"""How each provider reports its quotas; one small module for each kind."""
