@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -136,10 +136,12 @@ class Ledger(Protocol):
         outcome: str,
         queue: str = "",
         tally: Tally | None = None,
+        keep: Collection[str] = (),
     ) -> Moved:
         """Correct the charge to what the provider billed, in the window of the call.
 
         Args:
+            keep: units of which the receipt says nothing: their charges stay as they are.
             outcome: JSON text: what the receipt says; kept beside what the settlement said.
             queue: where the call waits for it; it waits no longer, whatever state it is in.
 

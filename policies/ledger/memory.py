@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -95,9 +95,7 @@ class MemoryLedger:
         enforced = [at for at, ask in enumerate(asks) if short[at] and ask.budget.mode == "enforce"]
         if enforced and admission is not Admission.FORCE:
             if admission is Admission.DECIDE:
-                moves = [
-                    movement(ask, p, c) for ask, p, c in zip(asks, places, counters, strict=True)
-                ]
+                moves = list(map(movement, asks, places, counters))
                 self._write(journal_kinds.REFUSED, call_id, data, moves)
             return self._refused(enforced[0], asks, places, counters)
         reservation = self._hold(call_id, asks, places, counters, data=data, admission=admission)
@@ -187,8 +185,9 @@ class MemoryLedger:
     ) -> Moved:
         """Replace the reservation by what was metered."""
         charged = list(reservation_amounts(reservation, amounts))
-        done = self._move(Operation.SETTLE, reservation, charged, outcome)
-        return self._queue(reservation, done, due)
+        return self._queue(
+            self._move(Operation.SETTLE, reservation, charged, outcome), reservation, due
+        )
 
     async def release(self, reservation: Reservation, *, outcome: str) -> Moved:
         """Let the reservation go: the call never reached the provider, or was refused unbilled."""
@@ -203,8 +202,7 @@ class MemoryLedger:
     async def expire(self, reservation: Reservation, *, due: Due | None = None) -> Moved:
         """Charge the call as it was reserved: its worker is gone."""
         held = [charge.held for charge in reservation.charges]
-        done = self._move(Operation.EXPIRE, reservation, held, "{}")
-        return self._queue(reservation, done, due)
+        return self._queue(self._move(Operation.EXPIRE, reservation, held, "{}"), reservation, due)
 
     async def receipt(
         self,
@@ -214,10 +212,16 @@ class MemoryLedger:
         outcome: str,
         queue: str = "",
         tally: Tally | None = None,
+        keep: Collection[str] = (),
     ) -> Moved:
         """Correct the charge to what the provider billed, in the window of the call."""
         self.due.pop((queue, reservation.call_id), None)
-        charged = list(reservation_amounts(reservation, amounts))
+        call = self._calls.get(reservation.call_id)
+        before = call.charged if call is not None else [0] * len(reservation.charges)
+        charged = [
+            before[at] if charge.unit in keep else amounts.of(charge.unit)
+            for at, charge in enumerate(reservation.charges)
+        ]
         return self._tally(self._move(Operation.RECEIPT, reservation, charged, outcome), tally)
 
     async def give_up(
@@ -229,7 +233,7 @@ class MemoryLedger:
         kept = list(call.charged) if call is not None else []
         return self._tally(self._move(Operation.GIVE_UP, reservation, kept, outcome), tally)
 
-    def _queue(self, reservation: Reservation, done: Moved, due: Due | None) -> Moved:
+    def _queue(self, done: Moved, reservation: Reservation, due: Due | None) -> Moved:
         if done.changed and due is not None:
             self.due[due.queue, reservation.call_id] = self.now_ms() + due.after_ms
         return done
@@ -378,7 +382,7 @@ class MemoryLedger:
 
     async def journal(self, *, after: str = "-", count_max: int = 100) -> Sequence[Entry]:
         """Return journal entries in order, behind the given id (`-`: from the beginning)."""
-        begin = 0 if after == "-" else int(after)
+        begin = int(after.replace("-", "0"))
         return self._journal[begin : begin + count_max]
 
     def _write(self, kind: str, call_id: str, data: str, moves: Sequence[Movement]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final, NamedTuple
 
 from policies.budgets import Budget
@@ -171,9 +171,13 @@ class RedisLedger:
         outcome: str,
         queue: str = "",
         tally: Tally | None = None,
+        keep: Collection[str] = (),
     ) -> Moved:
         """Correct the charge to what the provider billed, in the window of the call."""
-        charged = list(reservation_amounts(reservation, amounts))
+        charged: list[int | str] = [
+            "kept" if charge.unit in keep else amounts.of(charge.unit)
+            for charge in reservation.charges
+        ]
         wait = _Wait(queue, NO_LONGER) if queue else _NO_WAIT
         return await self._move(Operation.RECEIPT, reservation, charged, outcome, wait, tally)
 

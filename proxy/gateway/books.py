@@ -8,7 +8,7 @@ from typing import Protocol
 
 from policies.decisions import Moved
 from policies.errors import IllegalTransition, LedgerRefused, LedgerUnavailable, UnknownCall
-from policies.ledger.interface import Admission, Ask, Ledger
+from policies.ledger.interface import Admission, Ask, Due, Ledger
 from policies.reservations import Operation, Reservation, State
 from proxy.gateway.allowance import Allowance
 from proxy.gateway.call import Ticket
@@ -32,16 +32,31 @@ class Observer(Protocol):
         ...
 
 
+#: When to look for the receipt of a call that ended like this; None: its provider gives none.
+DueOf = Callable[[str, Conclusion], Due | None]
+
+
+def no_receipts(provider: str, conclusion: Conclusion) -> None:
+    """Say that nobody tells what was billed."""
+    del provider, conclusion
+
+
 class Books:
     """Books the ends of calls exactly once."""
 
     def __init__(
-        self, ledger: Ledger, write_ahead: WriteAhead, allowance: Allowance, observer: Observer
+        self,
+        ledger: Ledger,
+        write_ahead: WriteAhead,
+        allowance: Allowance,
+        observer: Observer,
+        due_of: DueOf = no_receipts,
     ) -> None:
         self._ledger = ledger
         self._write_ahead = write_ahead
         self._allowance = allowance
         self._observer = observer
+        self._due_of = due_of
 
     async def book(self, ticket: Ticket, conclusion: Conclusion) -> bool:
         """Book a call's end; return False when it has to wait for the ledger."""
@@ -53,6 +68,7 @@ class Books:
             data=ticket.quoted.data,
             on_allowance=ticket.on_allowance,
             in_doubt=ticket.in_doubt,
+            due=self._due_of(ticket.quoted.routed.provider.name, conclusion),
         )
         # What came in on an allowance is booked in order, behind what already waits.
         if ticket.on_allowance:
@@ -116,7 +132,7 @@ async def _move(ledger: Ledger, entry: Unbooked, reservation: Reservation) -> Mo
     try:
         if entry.operation is Operation.RELEASE:
             return await ledger.release(reservation, outcome=entry.outcome)
-        return await ledger.settle(reservation, entry.amounts, outcome=entry.outcome)
+        return await ledger.settle(reservation, entry.amounts, outcome=entry.outcome, due=entry.due)
     except IllegalTransition as illegal:
         if entry.operation is Operation.RELEASE and illegal.state is State.EXPIRED:
             # Its lease ran out and it was charged as reserved, but it was free after all.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Final, Protocol
 
 from policies.errors import IllegalTransition, LedgerRefused, LedgerUnavailable, UnknownCall
-from policies.ledger.interface import Ledger
+from policies.ledger.interface import Due, Ledger
 
 # A lease is extended three times before it runs out: two lost answers do no harm.
 EXTENSIONS_PER_LEASE: Final = 3
@@ -23,13 +24,25 @@ class Observer(Protocol):
         ...
 
 
+#: When to look for the receipt of a call that nobody saw end; None: its provider gives none.
+DueOf = Callable[[str], Due | None]
+
+
+def no_receipts(provider: str) -> None:
+    """Say that nobody tells what was billed."""
+    del provider
+
+
 class Leases:
     """The calls of this worker that are in flight."""
 
-    def __init__(self, ledger: Ledger, lease_ms: int, observer: Observer) -> None:
+    def __init__(
+        self, ledger: Ledger, lease_ms: int, observer: Observer, due_of: DueOf = no_receipts
+    ) -> None:
         self._ledger = ledger
         self._lease_s = lease_ms / 1000
         self._observer = observer
+        self._due_of = due_of
         # A call that goes on in the background is begun again before its first stretch ends.
         self._live: dict[str, int] = {}
 
@@ -72,7 +85,9 @@ class Leases:
                 record = await self._ledger.find(call_id)
                 if record is None:
                     continue
-                moved = await self._ledger.expire(record.reservation)
+                provider = str(json.loads(record.data).get("provider") or "")
+                due = self._due_of(provider)
+                moved = await self._ledger.expire(record.reservation, due=due)
             except (IllegalTransition, UnknownCall):
                 continue  # It ended, or another worker swept it, since we looked.
             except LedgerRefused:

@@ -38,6 +38,8 @@ class Conclusion:
     outcome: str
     #: exact, at_least, unknown or unbilled: how well the amounts are known.
     certainty: str
+    #: The answer itself said what was billed.
+    cost_told: bool = False
 
 
 class Settler:
@@ -87,6 +89,7 @@ class Settler:
             amounts=amounts,
             outcome=_encoder.encode(outcome).decode(),
             certainty=certainty,
+            cost_told=reading.cost is not None and not passage.cut,
         )
 
     def _amounts(self, quoted: Quoted, reading: Reading) -> tuple[Amounts, str]:

@@ -18,6 +18,7 @@ from typing import IO, Final
 
 import msgspec
 
+from policies.ledger.interface import Due
 from policies.reservations import Operation, Reservation
 from policies.units import Amounts
 
@@ -42,6 +43,8 @@ class Unbooked:
     on_allowance: bool = False
     #: The call was refused: if the ledger never saw it, there is nothing to be recorded.
     in_doubt: bool = False
+    #: When to look for its receipt.
+    due: Due | None = None
 
 
 class WriteAhead:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import TypeVar
 
 from policies.budgets import Budget
@@ -65,11 +65,12 @@ class FlakyLedger:
         outcome: str,
         queue: str = "",
         tally: Tally | None = None,
+        keep: Collection[str] = (),
     ) -> Moved:
         return await self._do(
             "receipt",
             lambda: self.behind.receipt(
-                reservation, amounts, outcome=outcome, queue=queue, tally=tally
+                reservation, amounts, outcome=outcome, queue=queue, tally=tally, keep=keep
             ),
         )
 

@@ -155,8 +155,13 @@ class LedgersAgree(RuleBasedStateMachine):
         self._both(lambda ledger: ledger.settle(call, actual, outcome='{"s":1}', due=due))
 
     @precondition(lambda self: self.calls)
-    @rule(data=st.data(), nano=amounts, tokens=amounts)
-    def receipt(self, data: st.DataObject, nano: int, tokens: int) -> None:
+    @rule(
+        data=st.data(),
+        nano=amounts,
+        tokens=amounts,
+        keep=st.sampled_from([(), (TOKENS,), (TOKENS, CALLS)]),
+    )
+    def receipt(self, data: st.DataObject, nano: int, tokens: int, keep: tuple[str, ...]) -> None:
         call = self._call(data)
         actual = Amounts(nano_usd=nano, input_tokens=tokens, output_tokens=1)
         tally = Tally(provider="p", name="sums", counts=(("calls", 1), ("billed", nano)))

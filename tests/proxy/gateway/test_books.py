@@ -13,7 +13,7 @@ import pytest
 from policies.budgets import Budget
 from policies.decisions import Admitted, Moved
 from policies.errors import IllegalTransition, LedgerRefused, LedgerUnavailable
-from policies.ledger.interface import Admission, Ask
+from policies.ledger.interface import Admission, Ask, Due
 from policies.ledger.memory import MemoryLedger
 from policies.ledger.redis_ledger import RedisLedger
 from policies.reservations import Operation, Reservation, State
@@ -319,7 +319,9 @@ async def test_a_receipt_that_comes_between_expiry_and_release_stands(ledger: Le
 class _ReceiptsFirst(FlakyLedger):
     """A ledger that gets the receipt just before a settlement."""
 
-    async def settle(self, reservation: Reservation, amounts: Amounts, *, outcome: str) -> Moved:
+    async def settle(
+        self, reservation: Reservation, amounts: Amounts, *, outcome: str, due: Due | None = None
+    ) -> Moved:
         await self.behind.receipt(reservation, Amounts(nano_usd=9), outcome="{}")
         raise IllegalTransition(reservation.call_id, State.RECEIPTED, Operation.SETTLE)
 
