@@ -22,14 +22,24 @@ from fnmatch import fnmatchcase
 from typing import Final, Literal
 
 from policies.budgets import Budget, Caller, subject_of
+from policies.money import EXACT_MAX
+from policies.units import USD
+from policies.windows import Calendar
 
 Acceptable = Literal["user", "session", "tags"]
 
 # One entry for each combination of key, user, tags, model and provider that calls were made with;
 # with 1,000 keys on 4 models each. Clients choose some of these values, hence a bound.
 CACHE_ENTRIES_MAX: Final = 4_096
+#: The budget for what providers bill and no call of ours explains; policies may limit it, and warn.
+UNATTRIBUTED: Final = "unattributed"
 # Longer names of models are looked up anew each time, so that they cannot fill the memory.
 CACHED_MODEL_CHARS_MAX: Final = 256
+
+
+_UNATTRIBUTED: Final = Budget(
+    name=UNATTRIBUTED, unit=USD, limit=EXACT_MAX, window=Calendar("month"), mode="shadow"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,12 +137,19 @@ class Rulebook:
     def __post_init__(self) -> None:
         candidates = {
             team: tuple(
-                budget for budget in self.budgets.values() if budget.scope.team in (None, team)
+                budget
+                for budget in self.budgets.values()
+                if budget.scope.team in (None, team) and budget.name != UNATTRIBUTED
             )
             for team in self.teams
         }
         object.__setattr__(self, "_candidates", candidates)
         object.__setattr__(self, "version", self._digest())
+
+    @property
+    def unattributed(self) -> Budget:
+        """The budget that counts what no call explains; it counts no call, and refuses none."""
+        return self.budgets.get(UNATTRIBUTED) or _UNATTRIBUTED
 
     def rules_for(
         self, caller: Caller, model: str, provider: str, *, spelling: str | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,7 @@ from policies.clock import Clock
 from policies.errors import LedgerUnavailable
 from policies.learning import Learning
 from policies.ledger.deployment import Commands, deployment
-from policies.ledger.interface import Ask
+from policies.ledger.interface import Ask, Due
 from policies.ledger.redis_ledger import RedisLedger
 from policies.rulebook import Rulebook
 from proxy.dialects.registry import DIALECTS
@@ -36,7 +37,7 @@ from proxy.gateway.quote import Quoter
 from proxy.gateway.refuse import Refuser
 from proxy.gateway.route import Route, Router
 from proxy.gateway.server import DataPlane
-from proxy.gateway.settle import Settler
+from proxy.gateway.settle import Conclusion, Settler
 from proxy.gateway.watch import Watch
 from proxy.gateway.write_ahead import Unbooked, WriteAhead
 from proxy.key_store import KeyStore
@@ -47,8 +48,15 @@ from proxy.prices.refresh import PriceRefresh
 from proxy.providers.catalog import build_provider
 from proxy.providers.connection import Upstream
 from proxy.providers.interface import Provider
-from proxy.settings import Settings
+from proxy.receipts.adapters.agipower import SUBSCRIPTION_PREFIX
+from proxy.receipts.assembly import Surroundings
+from proxy.receipts.assembly import assemble as assemble_receipts
+from proxy.receipts.watch import ReceiptWatch
+from proxy.receipts.work import ReceiptWork
+from proxy.settings import ProviderSettings, Settings
 from proxy.tasks import Tasks
+from proxy.wallets.assembly import assemble as assemble_wallets
+from proxy.wallets.watch import WalletWatch
 
 # At start, calls wait this long for the providers' own lists before other prices are used.
 PRICES_WAIT_S: Final = 5.0
@@ -91,6 +99,12 @@ class Application:
             overrides=settings.price_fields(),
             clock=clock,
         )
+        timeouts = settings.gateway.timeouts
+        # Billing endpoints answer at once or not at all: whoever waits for one holds up nobody else.
+        self._billing_upstream = Upstream(
+            connect_timeout_s=timeouts.connect_ms / 1000,
+            idle_timeout_s=settings.receipts.timeout_ms / 1000,
+        )
         self._upstream = Upstream(
             connect_timeout_s=settings.gateway.timeouts.connect_ms / 1000,
             idle_timeout_s=settings.gateway.timeouts.upstream_idle_ms / 1000,
@@ -110,19 +124,69 @@ class Application:
                 calls_max=drain.calls_max, bytes_max=drain.bytes_max, time_s=drain.time_ms / 1000
             )
         )
-        self.leases = Leases(self.ledger, settings.ledger.lease_ms, watch)
+        self._build_billing(watch)
+        self.leases = Leases(
+            self.ledger,
+            settings.ledger.lease_ms,
+            watch,
+            due_of=self.receipts.due,
+        )
         self._plane = self._build_plane()
         self._runners: list[web.ServerRunner] = []
 
+    def _build_billing(self, watch: Watch) -> None:
+        settings, commands, ledger = self.settings, self.commands, self.ledger
+        self.receipts: ReceiptWork = assemble_receipts(
+            settings.providers,
+            settings.receipts,
+            Surroundings(
+                commands=commands,
+                keys=ledger.keys,
+                ledger=ledger,
+                prices=self.prices,
+                upstream=self._billing_upstream,
+                watch=ReceiptWatch(watch.metrics.billing, watch.log, self._clock),
+                rulebook=lambda: self.rulebook,
+            ),
+        )
+        self.wallets, self._wallet_poll = assemble_wallets(
+            settings.providers,
+            settings.wallets,
+            commands=commands,
+            keys=ledger.keys,
+            ledger=ledger,
+            upstream=self._billing_upstream,
+            set_rate=self._set_rate,
+            watch=WalletWatch(watch.metrics.billing, watch.log, self._clock),
+        )
+        for name, provider in settings.providers.items():
+            if provider.kind == "agipower" and not _by_subscription(provider):
+                self.prices.charge_no_credit(name, "flows")
+
+    def _set_rate(self, provider: str, credit: str, usd_per_credit: Decimal) -> None:
+        if _by_subscription(self.settings.providers[provider]):
+            self.prices.set_credit_rate(provider, credit, usd_per_credit)
+
+    def _due(self, provider: str, conclusion: Conclusion) -> Due | None:
+        exact = conclusion.certainty == "exact"
+        return self.receipts.due(provider, exact=exact, cost_told=conclusion.cost_told)
+
     def _build_plane(self) -> DataPlane:
         learning = Learning()
-        quoter = Quoter(self.prices, learning)
+        quoter = Quoter(
+            self.prices,
+            learning,
+            wallets=self.wallets.budgets,
+            factor=self.receipts.factor,
+        )
         owners = ResponseOwners(self.commands, self.rulebook.organization)
         router = Router(self.providers, self._routes(), self.prices, same_model)
         endings = Endings(
             ledger=self.ledger,
             settler=Settler(self.prices, learning, same_model),
-            books=Books(self.ledger, self._write_ahead, self._allowance, self._watch),
+            books=Books(
+                self.ledger, self._write_ahead, self._allowance, self._watch, due_of=self._due
+            ),
             background=Background(upstream=self._upstream, leases=self.leases, tasks=self._calls),
             owners=owners,
         )
@@ -132,12 +196,20 @@ class Application:
             ends=endings,
             drains=self._drains,
             observer=self._watch,
+            wallets=self.wallets,
         )
         stations = Stations(
             keys=self.keys,
             router=router,
             quoter=quoter,
-            gate=Gate(self.ledger, self._allowance, quoter.with_quote, endings.unused, self._clock),
+            gate=Gate(
+                self.ledger,
+                self._allowance,
+                quoter.with_quote,
+                endings.unused,
+                self._clock,
+                self.wallets,
+            ),
             forwarder=forwarder,
             endings=endings,
             leases=self.leases,
@@ -180,11 +252,13 @@ class Application:
     async def start(self) -> None:
         """Connect, catch up with what an earlier worker left, and begin the background work."""
         await self._upstream.open()
+        await self._billing_upstream.open()
         try:
             await self.commands.open()
             await self.ledger.synchronise()
             await self.keys.refresh()
             await self._note_policies()
+            await self.wallets.refresh()
         except LedgerUnavailable as fault:
             self._watch.ledger_away(str(fault))
         self._watch.adopted(self._write_ahead.adopt(), self._write_ahead.unreadable)
@@ -194,6 +268,10 @@ class Application:
         self._tasks.spawn(self._keep_keys())
         self._tasks.spawn(self._keep_books())
         self._tasks.spawn(self.leases.run())
+        self._tasks.spawn(self.wallets.run())
+        self._tasks.spawn(self._wallet_poll.run())
+        for loop in self.receipts.loops():
+            self._tasks.spawn(loop)
         # What is here by now stays; the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
@@ -236,6 +314,7 @@ class Application:
             await runner.cleanup()
         await self._tasks.close()
         await self._upstream.close()
+        await self._billing_upstream.close()
         await self.commands.close()
         self._write_ahead.close()
 
@@ -301,3 +380,8 @@ class Application:
             for charge in entry.reservation.charges
             if charge.budget in self.rulebook.budgets
         )
+
+
+def _by_subscription(provider: ProviderSettings) -> bool:
+    """Tell whether calls are paid for in Flows (facts: providers.md, 1.2)."""
+    return provider.kind == "agipower" and provider.api_key.startswith(SUBSCRIPTION_PREFIX)

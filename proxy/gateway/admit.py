@@ -11,14 +11,15 @@ from policies.clock import Clock, rfc3339
 from policies.decisions import Admitted, Duplicate, Refused, Standing
 from policies.errors import LedgerUnavailable, LedgerUntouched
 from policies.ledger.interface import Admission, Ask, Ledger
-from policies.ledger.keys import charge_of, place
+from policies.ledger.keys import REPORTED, charge_of, place
 from policies.quotes import Quote, affordable_output_limit, clamped
 from policies.reservations import Charge, Reservation
 from policies.units import amount_text, policy_text
-from policies.windows import Rolling
+from policies.windows import Reported, Rolling
 from proxy.dialects.interface import ErrorKind
 from proxy.gateway.allowance import Allowance
 from proxy.gateway.call import Quoted, Refusal, Routed, Ticket
+from proxy.gateway.wallet_refusal import NoWallets, Wallets, wallet_refusal
 
 # A rolling window of at most a minute is a rate: its clients do well to wait and try again.
 RATE_WINDOW_MS_MAX: Final = 60_000
@@ -38,12 +39,14 @@ class Gate:
         requote: Requote,
         unused: Unused,
         clock: Clock,
+        wallets: Wallets | None = None,
     ) -> None:
         self._ledger = ledger
         self._allowance = allowance
         self._requote = requote
         self._unused = unused
         self._clock = clock
+        self._wallets: Wallets = wallets or NoWallets()
 
     async def admit(self, quoted: Quoted) -> tuple[Ticket, int] | Refusal:
         """Return the ticket and the keys' version that the ledger knows, or the refusal."""
@@ -63,6 +66,11 @@ class Gate:
                     standings=decision.standings,
                     would_refuse=decision.would_refuse,
                 )
+                provider = quoted.routed.provider.name
+                if self._wallets.is_closed(provider):
+                    # It refused another call after this one had passed.
+                    await self._unused(ticket, "the provider has just refused another call")
+                    return wallet_refusal(self._wallets, provider, decision.standings)
                 return ticket, decision.keys_version
             case Refused():
                 return self._refusal(quoted, decision)
@@ -103,6 +111,8 @@ class Gate:
 
     def _refusal(self, quoted: Quoted, refused: Refused) -> Refusal:
         standing = refused.standing
+        if standing.window == REPORTED:
+            return wallet_refusal(self._wallets, quoted.routed.provider.name, (standing,))
         now_ms = self._ledger.now_ms()
         resets_ms = standing.end_ms or refused.retry_at_ms
         window = _budget_of(quoted, standing).window
@@ -123,7 +133,8 @@ class Gate:
         """Admit on the worker's own allowance, where every budget of the call has one with room."""
         nano_usd = quoted.quote.bound.nano_usd if quoted.quote is not None else None
         call_id = quoted.routed.arrival.call_id
-        budgets = [ask.budget for ask in quoted.asks]
+        # What a provider reports is no budget of ours: nobody can say how it stands now.
+        budgets = [ask.budget for ask in quoted.asks if not isinstance(ask.budget.window, Reported)]
         now_ms = self._clock.now_ms()
         charges = tuple(_placed(ask, now_ms) for ask in quoted.asks)
         reservation = Reservation(call_id=call_id, at_ms=now_ms, charges=charges)

@@ -10,6 +10,7 @@ from typing import Final
 from policies.budgets import Caller
 from policies.decisions import Standing
 from policies.ledger.interface import Ask
+from policies.ledger.keys import REPORTED
 from policies.quotes import Quote
 from policies.reservations import Reservation
 from policies.rulebook import Rules
@@ -123,8 +124,15 @@ class Ticket:
 
     @property
     def tightest(self) -> Standing | None:
-        """The budget with the least left, as a share of its limit; shadow budgets are not spoken of."""
-        spoken_of = (standing for standing in self.standings if standing.mode != "shadow")
+        """The budget with the least left, as a share of its limit; shadow budgets are not spoken of.
+
+        Nor are a provider's own quotas: they are the operator's business until one of them refuses.
+        """
+        spoken_of = (
+            standing
+            for standing in self.standings
+            if standing.mode != "shadow" and standing.window != REPORTED
+        )
         return min(spoken_of, key=lambda s: s.remaining / s.limit if s.limit else 0.0, default=None)
 
 

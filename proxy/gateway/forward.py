@@ -7,11 +7,13 @@ nothing depends on whether a server cancels the handlers of clients that left.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, Protocol
 
 import aiohttp
 from aiohttp import web
 
+from policies.ledger.keys import REPORTED
 from proxy.dialects.interface import ErrorKind
 from proxy.gateway.call import REDIRECTS, Passage, Refusal, Ticket, redirected
 from proxy.gateway.client import Client
@@ -58,6 +60,40 @@ class Observer(Protocol):
         ...
 
 
+class Wallets(Protocol):
+    """Whoever gates on what providers report of our account."""
+
+    async def upstream_refused(self, provider: str, label: str) -> None:
+        """A provider refused a call because something of ours has run out."""
+        ...
+
+    async def passing(
+        self,
+        provider: str,
+        headers: Mapping[str, str],
+        spent_at_admission: Mapping[str, int],
+        admitted_at_ms: int,
+    ) -> None:
+        """An answer's headers may tell of the account."""
+        ...
+
+
+class NoWallets:
+    """Nobody gates on it."""
+
+    async def upstream_refused(self, provider: str, label: str) -> None:
+        """Nothing follows from it."""
+
+    async def passing(
+        self,
+        provider: str,
+        headers: Mapping[str, str],
+        spent_at_admission: Mapping[str, int],
+        admitted_at_ms: int,
+    ) -> None:
+        """Nothing follows from it."""
+
+
 class Forwarder:
     """Forwards admitted calls, and tells how each of them ended."""
 
@@ -69,7 +105,9 @@ class Forwarder:
         ends: Ends,
         drains: Drains,
         observer: Observer,
+        wallets: Wallets | None = None,
     ) -> None:
+        self._wallets: Wallets = wallets or NoWallets()
         self._upstream = upstream
         self._meter_answer = meter_answer
         self._ends = ends
@@ -124,7 +162,14 @@ class Forwarder:
                 return await self._pass_on_error(passage, answer, client, headers)
             metering = self._meter_answer(quoted, answer.headers)
             relay = Relay(passage, answer, client, metering, drains=self._drains, ends=self._ends)
-            return await relay.run(headers)
+            sent = await relay.run(headers)
+            await self._wallets.passing(
+                provider.name,
+                answer.headers,
+                {s.budget: s.spent for s in passage.ticket.standings if s.window == REPORTED},
+                passage.ticket.reservation.at_ms,
+            )
+            return sent
         finally:
             answer.release()
             if client.left:
@@ -143,6 +188,8 @@ class Forwarder:
         noted = body[:ERROR_BYTES_NOTED]
         label = provider.is_quota_refusal(answer.status, noted)
         self._observer.upstream_refused(provider.name, answer.status, label)
+        if label is not None:
+            await self._wallets.upstream_refused(provider.name, label)
         await self._ends.refused(passage, answer.status, noted.decode("utf-8", "replace"))
         return await pass_on_error(answer, body, client, headers)
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final, Protocol, assert_never
 
 import msgspec
 
+from policies.budgets import Budget
 from policies.learning import Learning
 from policies.ledger.interface import Ask
 from policies.pricing import Price
 from policies.quotes import HiddenInputRefused, Quote, Unpriced, quote
-from policies.units import CALLS, Amounts
+from policies.units import CALLS, USD, Amounts, is_nano
 from proxy.dialects.interface import ErrorKind
 from proxy.gateway.call import Quoted, Refusal, Routed
 
@@ -38,12 +40,40 @@ class Prices(Protocol):
         ...
 
 
+#: The budgets that stand for a provider's own quotas, each with its subject.
+WalletBudgets = Callable[[str], tuple[tuple[Budget, str], ...]]
+#: What a provider's bills for a model make of its list price, in thousandths.
+Factor = Callable[[str, str], int]
+AS_LISTED: Final = 1_000
+
+
+def no_wallets(provider: str) -> tuple[tuple[Budget, str], ...]:
+    """Say that no provider reports quotas."""
+    del provider
+    return ()
+
+
+def as_listed(provider: str, model: str) -> int:
+    """Say that every provider bills as its list says."""
+    del provider, model
+    return AS_LISTED
+
+
 class Quoter:
     """Quotes calls by the prices and by what was learned."""
 
-    def __init__(self, prices: Prices, learning: Learning) -> None:
+    def __init__(
+        self,
+        prices: Prices,
+        learning: Learning,
+        *,
+        wallets: WalletBudgets = no_wallets,
+        factor: Factor = as_listed,
+    ) -> None:
         self._prices = prices
         self._learning = learning
+        self._wallets = wallets
+        self._factor = factor
 
     def quote(self, routed: Routed) -> Quoted | Refusal:
         """Return the call with what it asks of its budgets."""
@@ -86,14 +116,11 @@ class Quoter:
 
     def with_quote(self, routed: Routed, found: Quote) -> Quoted:
         """Return the call as this quote has it, with its body changed where the quote says so."""
+        provider = routed.provider.name
+        factor = self._factor(provider, routed.model)
         asks = tuple(
-            Ask(
-                budget=budget,
-                subject=subject,
-                held=(found.bound if budget.quote == "bound" else found.amounts).of(budget.unit),
-                bound=found.bound.of(budget.unit),
-            )
-            for budget, subject in routed.rules.budgets
+            _ask(found, budget, subject, factor)
+            for budget, subject in (*routed.rules.budgets, *self._wallets(provider))
         )
         return _quoted(routed, found, asks, set_output_limit=found.set_output_limit)
 
@@ -123,7 +150,22 @@ class Quoter:
                 message=f"{reason}, so its cost cannot be kept within a budget: add it to `prices`, or "
                 "set `when_unpriced: {reserve: …}` on every budget that counts this call",
             )
+        worth = max((ask.held for ask in asks if ask.budget.unit == USD), default=0)
+        asks += [
+            Ask(budget=budget, subject=subject, held=held, bound=held)
+            for budget, subject in self._wallets(routed.provider.name)
+            for held in (worth if budget.unit == USD else 0,)
+        ]
         return _quoted(routed, None, tuple(asks), set_output_limit=None)
+
+
+def _ask(found: Quote, budget: Budget, subject: str, factor: int) -> Ask:
+    """Return what a quote asks of a budget; dearer where bills are known to be above the list."""
+    held = (found.bound if budget.quote == "bound" else found.amounts).of(budget.unit)
+    bound = found.bound.of(budget.unit)
+    if factor > AS_LISTED and is_nano(budget.unit):
+        held, bound = -(-held * factor // AS_LISTED), -(-bound * factor // AS_LISTED)
+    return Ask(budget=budget, subject=subject, held=held, bound=bound)
 
 
 def _against_policy(routed: Routed) -> Refusal | None:

@@ -20,20 +20,20 @@ class Watch:
     """Counts and logs."""
 
     def __init__(self, metrics: Metrics, log: FilteringBoundLogger) -> None:
-        self._metrics = metrics
-        self._log = log
+        self.metrics = metrics
+        self.log = log
 
     # Calls…
 
     def admitted(self, ticket: Ticket, after_s: float) -> None:
         """A call passed the gate, so many seconds after it came in."""
         routed = ticket.quoted.routed
-        self._metrics.added(routed.arrival.dialect.name, after_s)
-        self._metrics.admitted(routed.arrival.dialect.name, routed.provider.name)
+        self.metrics.added(routed.arrival.dialect.name, after_s)
+        self.metrics.admitted(routed.arrival.dialect.name, routed.provider.name)
         if ticket.on_allowance:
-            self._metrics.admitted_on_allowance()
+            self.metrics.admitted_on_allowance()
         if ticket.would_refuse:
-            self._log.info(
+            self.log.info(
                 "call_would_be_refused",
                 call=routed.arrival.call_id,
                 team=routed.arrival.caller.team,
@@ -42,14 +42,14 @@ class Watch:
 
     def took(self, dialect: str, seconds: float) -> None:
         """A request was answered, whatever the answer was."""
-        self._metrics.took(dialect, seconds)
+        self.metrics.took(dialect, seconds)
 
     def refused(self, refusal: Refusal, dialect: str, call_id: str) -> None:
         """A call did not pass."""
-        self._metrics.refused(dialect, refusal.kind.value)
+        self.metrics.refused(dialect, refusal.kind.value)
         if refusal.kind is ErrorKind.UNAUTHENTICATED:
-            self._metrics.authentication_failed(refusal.reason or "other")
-        self._log.info(
+            self.metrics.authentication_failed(refusal.reason or "other")
+        self.log.info(
             "call_refused",
             call=call_id,
             reason=refusal.kind.value,
@@ -60,12 +60,12 @@ class Watch:
     def booked(self, ticket: Ticket, conclusion: Conclusion, moved: Moved) -> None:
         """A call's end is in the ledger."""
         provider = ticket.quoted.routed.provider.name
-        self._metrics.ended(provider, moved.state.value, conclusion.certainty)
+        self.metrics.ended(provider, moved.state.value, conclusion.certainty)
         quote = ticket.quoted.quote
         held = quote.amounts.nano_usd if quote is not None else conclusion.amounts.nano_usd
         if conclusion.amounts.nano_usd > held:
-            self._metrics.overrun(conclusion.amounts.nano_usd - held)
-        self._log.debug(
+            self.metrics.overrun(conclusion.amounts.nano_usd - held)
+        self.log.debug(
             "call_settled",
             call=ticket.reservation.call_id,
             state=moved.state.value,
@@ -76,8 +76,8 @@ class Watch:
 
     def put_off(self, ticket: Ticket, conclusion: Conclusion) -> None:
         """A call's end waits in the write-ahead file."""
-        self._metrics.put_off()
-        self._log.warning(
+        self.metrics.put_off()
+        self.log.warning(
             "settlement_waits_for_ledger",
             call=ticket.reservation.call_id,
             cost_nano_usd=conclusion.amounts.nano_usd,
@@ -85,7 +85,7 @@ class Watch:
 
     def lost(self, ticket: Ticket, conclusion: Conclusion, fault: str) -> None:
         """A call's end waits in memory alone; should this worker die, its lease will run out."""
-        self._log.error(
+        self.log.error(
             "settlement_not_kept",
             call=ticket.reservation.call_id,
             cost_nano_usd=conclusion.amounts.nano_usd,
@@ -95,56 +95,56 @@ class Watch:
 
     def replayed(self, booked: int) -> None:
         """What waited is in the ledger."""
-        self._metrics.replayed(booked)
-        self._log.info("settlements_booked_late", count=booked)
+        self.metrics.replayed(booked)
+        self.log.info("settlements_booked_late", count=booked)
 
     def stock(self, *, unbooked: int, drains: int) -> None:
         """So many ends of calls wait for the ledger, and so many answers are read without a client."""
-        self._metrics.unbooked(unbooked)
-        self._metrics.drains_running(drains)
+        self.metrics.unbooked(unbooked)
+        self.metrics.drains_running(drains)
 
     def expired(self, call_id: str) -> None:
         """A call was charged as reserved, because its worker is gone."""
-        self._metrics.expired()
-        self._log.warning("call_expired", call=call_id, effect="charged as reserved")
+        self.metrics.expired()
+        self.log.warning("call_expired", call=call_id, effect="charged as reserved")
 
     def client_left(self) -> None:
         """A client went away before it had everything."""
-        self._metrics.client_left()
+        self.metrics.client_left()
 
     def failed(self, call_id: str, fault: BaseException) -> None:
         """A call failed for a reason of ours."""
-        self._metrics.failed()
-        self._log.error("call_failed", call=call_id, exc_info=fault)
+        self.metrics.failed()
+        self.log.error("call_failed", call=call_id, exc_info=fault)
 
     # What is around the calls…
 
     def upstream_answered(self, provider: str, status: int) -> None:
         """A provider answered."""
-        self._metrics.upstream_answered(provider, status)
+        self.metrics.upstream_answered(provider, status)
 
     def upstream_refused(self, provider: str, status: int, label: str | None) -> None:
         """A provider answered with an error status."""
-        self._metrics.upstream_refused(provider, status, label)
+        self.metrics.upstream_refused(provider, status, label)
         if label is not None:
-            self._log.warning("provider_refused", provider=provider, status=status, reason=label)
+            self.log.warning("provider_refused", provider=provider, status=status, reason=label)
 
     def task_failed(self, fault: BaseException) -> None:
         """Something that runs in the background ended with a fault."""
-        self._metrics.failed()
-        self._log.error("background_task_failed", exc_info=fault)
+        self.metrics.failed()
+        self.log.error("background_task_failed", exc_info=fault)
 
     def ledger_away(self, fault: str) -> None:
         """The ledger cannot be reached."""
-        self._metrics.ledger_unavailable()
-        self._log.error("ledger_unavailable", fault=fault)
+        self.metrics.ledger_unavailable()
+        self.log.error("ledger_unavailable", fault=fault)
 
     def adopted(self, entries: int, unreadable: int) -> None:
         """Ends of calls were found that a dead worker had not booked."""
         if entries:
-            self._log.warning("unbooked_settlements_found", count=entries)
+            self.log.warning("unbooked_settlements_found", count=entries)
         if unreadable:
-            self._log.error(
+            self.log.error(
                 "unbooked_settlements_unreadable",
                 count=unreadable,
                 effect="charged as reserved; the lines are put aside beside the write-ahead files",
@@ -152,20 +152,20 @@ class Watch:
 
     def cut_at_shutdown(self, calls: int) -> None:
         """The time to end was up before all calls had ended."""
-        self._log.warning("calls_cut_at_shutdown", count=calls)
+        self.log.warning("calls_cut_at_shutdown", count=calls)
 
     def price_changed(self, change: PriceChange) -> None:
         """A price changed, or a list tried to change it."""
         if change.refused is not None:
-            self._log.warning(
+            self.log.warning(
                 "price_refused",
                 provider=change.provider,
                 model=change.model,
                 reason=change.refused,
             )
         elif change.old is not None:
-            self._log.info("price_changed", provider=change.provider, model=change.model)
+            self.log.info("price_changed", provider=change.provider, model=change.model)
 
     def price_list_failed(self, provider: str, fault: str) -> None:
         """A provider's list could not be had; the prices so far hold."""
-        self._log.warning("price_list_failed", provider=provider, fault=fault)
+        self.log.warning("price_list_failed", provider=provider, fault=fault)

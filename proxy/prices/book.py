@@ -179,6 +179,11 @@ class PriceBook:
             rates[credit] = per_usd
             self._cache.clear()
 
+    def charge_no_credit(self, provider: str, credit: str) -> None:
+        """Note that calls of a provider cost none of these credits: its key is billed in dollars."""
+        self._credits.setdefault(provider, {})[credit] = 0
+        self._cache.clear()
+
     def _kept(self, provider: str, model: str) -> _Found:
         key = (provider, model)
         kept = self._cache.get(key)

@@ -15,6 +15,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from policies.clock import Clock
+from proxy.telemetry.billing import Billing
 from proxy.telemetry.series import OTHER, Counter, Gauge, Histogram, Series, Snapshot
 from proxy.telemetry.worker_files import WorkerFiles
 
@@ -125,9 +126,11 @@ class Metrics:
         self._calls = _Calls()
         self._money = _Money()
         self._around = _Surroundings()
+        #: About receipts and wallets.
+        self.billing = Billing()
         self._series: dict[str, Series] = {
             series.name: series
-            for group in (self._calls, self._money, self._around)
+            for group in (self._calls, self._money, self._around, self.billing)
             for series in vars(group).values()
         }
         before = self._files.read_own() if self._files is not None else None

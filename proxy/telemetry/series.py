@@ -170,4 +170,45 @@ class Histogram:
         yield family
 
 
-Series = Counter | Gauge | Histogram
+class Latest:
+    """A number that all workers see alike, for each combination of labels: the newest sight counts."""
+
+    outlives_worker: Final = True
+
+    def __init__(self, name: str, about: str, labels: Sequence[str] = ()) -> None:
+        self.name = name
+        self._about = about
+        self._labels = tuple(labels)
+        #: The number, and when it was seen, in ms.
+        self._series: dict[Labels, list[float]] = {}
+
+    def see(self, value: float, at_ms: int, *labels: str) -> None:
+        """Take note of a value."""
+        labels = labels if labels in self._series else _bounded(self._series, labels)
+        known = self._series.get(labels)
+        if known is None or at_ms >= known[1]:
+            self._series[labels] = [value, at_ms]
+
+    def rows(self) -> Rows:
+        """Return all numbers."""
+        return [(labels, list(numbers)) for labels, numbers in self._series.items()]
+
+    def take(self, rows: Rows) -> None:
+        """Take over what another worker saw later."""
+        for labels, numbers in rows:
+            if len(labels) == len(self._labels) and len(numbers) == len(("value", "at")):
+                self.see(numbers[0], int(numbers[1]), *labels)
+
+    def empty(self) -> Latest:
+        """Return one of the same name that has seen nothing."""
+        return Latest(self.name, self._about, self._labels)
+
+    def families(self) -> Iterator[Metric]:
+        """Yield what Prometheus reads."""
+        family = GaugeMetricFamily(self.name, self._about, labels=self._labels)
+        for labels, (value, _) in self._series.items():
+            family.add_metric(labels, value)
+        yield family
+
+
+Series = Counter | Gauge | Histogram | Latest

@@ -28,6 +28,8 @@ class Quota:
     cycle: str = ""
     #: Bills reach it minutes late (AGIPower's balance): calls that ended lately are not in it yet.
     lags: bool = False
+    #: There is more in it than the headers of a call's answer tell.
+    partly_in_passing: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +39,8 @@ class Report:
     quotas: tuple[Quota, ...] = ()
     #: The account's state, as the provider names it: healthy, monitored, abusive, suspended, banned.
     account_status: str | None = None
-    #: Why the account pays for nothing now, whatever its quotas say; empty: it does.
+    #: Why the account pays for nothing now, whatever its quotas say, as what comes behind `account
+    #: 'name'`: `is suspended`. Empty: it pays.
     closed: str = ""
     #: US dollars for one credit, as decimal text, by the credit's name.
     usd_per_credit: Mapping[str, str] = field(default_factory=dict)

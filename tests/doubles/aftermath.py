@@ -57,13 +57,23 @@ async def nothing_was_sent(bursar: Running) -> None:
     await serves(bursar)
 
 
-async def books_are_closed(bursar: Running, *, spent: int, budget: str = "month") -> None:
-    """Insist that nothing is in flight, that so much was spent, and that the proxy serves on."""
+async def books_are_closed(
+    bursar: Running, *, spent: int, budget: str = "month", account_is_closed: bool = False
+) -> None:
+    """Insist that nothing is in flight, that so much was spent, and that the proxy serves on.
+
+    Where the provider said that our account pays for nothing, it refuses the next call by itself.
+    """
     await bursar.settled()
     await until(lambda: _none_pending(bursar))
     standing = await bursar.standing(budget)
     assert (standing.spent, standing.reserved) == (spent, 0), (standing, spent)
     assert faults(bursar) == [], faults(bursar)
+    if account_is_closed:
+        status, headers, body = await bursar.chat(max_tokens=1)
+        assert (status, body["error"]["code"]) == (402, "wallet_exhausted"), body
+        assert headers["x-bursar-decision"] == "refused"
+        return
     await serves(bursar)
 
 
