@@ -67,14 +67,19 @@ async def simulator() -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def bursar(
-    folder: Path, provider_url: str, policies: str, *, workers: int = 1, settings: str = ""
+    folder: Path,
+    provider_url: str,
+    policies: str,
+    *,
+    workers: int = 1,
+    settings: str = "",
+    provider: str = "kind: agipower, base_url: '{}', api_key: sk-ai-v1-x",
 ) -> AsyncIterator[Bursar]:
-    """Run a proxy in front of a provider."""
+    """Run a proxy in front of a provider, whose address is put into its configuration."""
     (folder / "policies.yaml").write_text(policies)
     (folder / "bursar.yaml").write_text(
         "data_dir: var\npolicies: policies.yaml\n"
-        f"providers: {{sim: {{kind: agipower, base_url: '{provider_url}', api_key: sk-ai-v1-x}}}}\n"
-        + settings
+        f"providers: {{sim: {{{provider.format(provider_url)}}}}}\n" + settings
     )
     words = ("serve", "--port", "0", "--admin-port", "0", "--workers", str(workers))
     async with _process(*words, "--config", str(folder / "bursar.yaml")) as (url, pid):

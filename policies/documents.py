@@ -17,13 +17,15 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from policies import texts
 from policies.budgets import Budget, Mode, QuoteKind, Scope
 from policies.lined_yaml import Lined, Mistakes, Place, read, yaml_files
-from policies.rulebook import Acceptable, Rulebook, Team
+from policies.rulebook import UNATTRIBUTED, Acceptable, Rulebook, Team
 from policies.schema_faults import fault_text
 from policies.texts import suggestion
 from policies.units import CALLS, INPUT_TOKENS, USD
 from policies.windows import parse_window
 
 #: What a budget with quote `likely` may be overrun by where it does not say.
+#: What the names of budgets begin with that stand for quotas of a provider.
+WALLET_PREFIX: Final = "wallet."
 LIKELY_OVERRUN_DEFAULT: Final = "10%"
 TOKENS_MAX: Final = 1_000_000_000
 
@@ -285,8 +287,19 @@ def _budgets(
             if document is not None:
                 complete = all(each.readable for each in documents)
                 _check_team(lined, place, document, teams if complete else None)
+                _check_name(lined, place, document)
                 budgets[name] = _budget(lined, place, document, defaults)
     return budgets
+
+
+def _check_name(lined: Lined, place: Place, document: BudgetDocument) -> None:
+    """Check that a budget is not taken for something else."""
+    if document.name.startswith(WALLET_PREFIX):
+        said = f"names that begin with '{WALLET_PREFIX}' are those of providers' quotas: rename it"
+        lined.add((*place, "name"), said)
+    if document.name == UNATTRIBUTED and (document.each is not None or document.team is not None):
+        said = "counts what no call explains, so it belongs to no team and has no `each`: remove it"
+        lined.add((*place, "each" if document.each is not None else "team"), said)
 
 
 def _check_team(

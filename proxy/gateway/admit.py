@@ -70,9 +70,12 @@ class Gate:
                 if self._wallets.is_closed(provider):
                     # It refused another call after this one had passed.
                     await self._unused(ticket, "the provider has just refused another call")
-                    return wallet_refusal(self._wallets, provider, decision.standings)
+                    return await wallet_refusal(self._wallets, provider, decision.standings)
                 return ticket, decision.keys_version
             case Refused():
+                if decision.standing.window == REPORTED:
+                    provider = quoted.routed.provider.name
+                    return await wallet_refusal(self._wallets, provider, (decision.standing,))
                 return self._refusal(quoted, decision)
             case Duplicate(state=state):
                 return Refusal(
@@ -111,8 +114,6 @@ class Gate:
 
     def _refusal(self, quoted: Quoted, refused: Refused) -> Refusal:
         standing = refused.standing
-        if standing.window == REPORTED:
-            return wallet_refusal(self._wallets, quoted.routed.provider.name, (standing,))
         now_ms = self._ledger.now_ms()
         resets_ms = standing.end_ms or refused.retry_at_ms
         window = _budget_of(quoted, standing).window

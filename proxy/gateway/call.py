@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,15 +16,6 @@ from policies.rulebook import Rules
 from proxy.dialects.endpoints import Endpoint
 from proxy.dialects.interface import Dialect, ErrorKind, ParsedRequest
 from proxy.providers.interface import Provider, Target
-
-# Crockford's alphabet: no letter that is taken for a digit when an id is read out.
-_ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
-
-
-def new_call_id(now_ms: int) -> str:
-    """Return an id that sorts by time and that nobody can guess: 48 bits of time, 80 of chance."""
-    number = (now_ms << 80) | secrets.randbits(80)
-    return "call_" + "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

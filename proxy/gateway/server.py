@@ -9,13 +9,14 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
+from policies.call_ids import new_call_id
 from policies.clock import Clock
 from policies.errors import LedgerUnavailable
 from proxy.dialects.endpoints import Endpoint, NotFound, Operation, find_endpoint
 from proxy.dialects.interface import Dialect, DialectName, ErrorKind
 from proxy.gateway.authenticate import authenticate
 from proxy.gateway.budget_view import own_budgets
-from proxy.gateway.call import Refusal, new_call_id
+from proxy.gateway.call import Refusal
 from proxy.gateway.free import FreeRequests
 from proxy.gateway.inference import Inference, Stations
 from proxy.gateway.refuse import CALL_ID_HEADER, Refuser

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Protocol
 
+from policies.budgets import Budget
 from policies.clock import rfc3339
 from policies.decisions import Standing
+from policies.errors import LedgerUnavailable
 from policies.ledger.keys import REPORTED
 from policies.units import amount_text, policy_text
 from proxy.dialects.interface import ErrorKind
@@ -54,6 +57,14 @@ class Wallets(Protocol):
         """Tell whether the provider has just refused a call because something of ours ran out."""
         ...
 
+    def budgets(self, provider: str) -> tuple[tuple[Budget, str], ...]:
+        """Return the budgets that stand for a provider's quotas, each with its subject."""
+        ...
+
+    async def refresh(self) -> None:
+        """Read what any replica knows by now. Raises `LedgerUnavailable`."""
+        ...
+
     def describe(self, provider: str, budget_name: str) -> QuotaView | None:
         """Return what is known of the quota behind a budget; None: there is none now."""
         ...
@@ -67,12 +78,20 @@ class NoWallets:
         del provider
         return False
 
+    def budgets(self, provider: str) -> tuple[tuple[Budget, str], ...]:
+        """There are none."""
+        del provider
+        return ()
+
+    async def refresh(self) -> None:
+        """Nobody knows anything."""
+
     def describe(self, provider: str, budget_name: str) -> None:
         """Nothing is known."""
         del provider, budget_name
 
 
-def wallet_refusal(wallets: Wallets, provider: str, standings: Sequence[Standing]) -> Refusal:
+async def wallet_refusal(wallets: Wallets, provider: str, standings: Sequence[Standing]) -> Refusal:
     """Return why a provider's own quota lets no call through.
 
     Args:
@@ -81,8 +100,14 @@ def wallet_refusal(wallets: Wallets, provider: str, standings: Sequence[Standing
         standings: of the budgets that stand for them; the first one is the reason.
     """
     standing = next((s for s in standings if s.window == REPORTED), None)
-    name = standing.budget if standing is not None else f"wallet.{provider}"
+    named = next((budget.name for budget, _ in wallets.budgets(provider)), provider)
+    name = standing.budget if standing is not None else named
     view = wallets.describe(provider, name)
+    if standing is not None and standing.closed and (view is None or not view.closed):
+        # The ledger knows it from another replica, and why will be known here in a moment.
+        with suppress(LedgerUnavailable):
+            await wallets.refresh()
+            view = wallets.describe(provider, name)
     return Refusal(
         status=402,
         kind=ErrorKind.WALLET_EXHAUSTED,

@@ -25,7 +25,17 @@ _MAY_STAND: Final = ":@+,=&()~"
 _VERSION: Final = re.compile(r"/v1(?:beta1?)?$")
 _PLACE: Final = re.compile(r"\{(\w+)\}")
 _PLACES: Final = frozenset(
-    {"version", "publisher", "model", "project", "location", "response_id", "generation_id"}
+    {
+        "version",
+        "publisher",
+        "model",
+        "project",
+        "location",
+        "response_id",
+        "generation_id",
+        "hour",
+        "bill_types",
+    }
 )
 
 Headers = tuple[tuple[str, str], ...]

@@ -1,8 +1,4 @@
-"""Ghost spend of a provider that tells account totals: what it billed, less what our calls explain.
-
-One account may be used by several providers of the configuration, such as a subscription and a
-pay-as-you-go key: what it was billed is explained by the calls of all of them.
-"""
+"""Ghost spend of a provider that tells account totals: what it billed, less what our calls explain."""
 
 from __future__ import annotations
 
@@ -10,12 +6,12 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Final, Protocol, assert_never
 
 from policies.clock import rfc3339
 from policies.ledger.keys import Keys
 from proxy.billing_settings import ReceiptSettings
-from proxy.providers.interface import ProviderSettings
+from proxy.receipts.accounts import Account
 from proxy.receipts.billed_hours import (
     DAY_MS,
     MINUTE_MS,
@@ -23,10 +19,11 @@ from proxy.receipts.billed_hours import (
     Hour,
     Reading,
     Stopped,
+    Unavailable,
     day_text,
 )
 from proxy.receipts.ghosts import Ghost, Ghosts
-from proxy.receipts.receipt import SlowDown
+from proxy.receipts.receipt import SetAside, SlowDown
 from proxy.receipts.totals_watch import Commands, KeptWatch, Overtaken, Watch
 from proxy.receipts.unexplained import (
     BILLED_WITHIN_MIN,
@@ -46,56 +43,10 @@ _CLOSED_AFTER_MS: Final = 2 * DAY_MS
 _PAUSE_MS: Final = 60_000
 _MINUTES_PER_HOUR: Final = 60
 _SHOWN_MAX: Final = 5
+# In the life of a process; whoever has seen so many knows.
+_TOLD_MAX: Final = 100
 #: What the step that books a receipt adds up by minute; the same hash has sums of models.
 _FIELD: Final = re.compile(rb"@(\d\d)(\d\d)\|(billed|calls)")
-
-
-class AccountSettings(ProviderSettings, Protocol):
-    """What of the configuration tells whose account a provider uses."""
-
-    @property
-    def api_key_id(self) -> str:
-        """What the provider calls the key; empty: that is not known."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
-    """One account at a provider, and who of the configuration uses it."""
-
-    #: Under which name its ghosts are listed: that of the first of its providers.
-    name: str
-    #: Whose calls explain what it was billed; the first one's management key asks.
-    providers: tuple[str, ...]
-    #: What the provider calls our keys; empty: other keys are not told from ours.
-    key_ids: frozenset[str] = frozenset()
-
-
-def accounts(providers: Mapping[str, AccountSettings]) -> tuple[Account, ...]:
-    """Return the accounts whose totals can be had: those with a management key.
-
-    Providers with the same management key have one account. Whoever has none is taken to use the
-    same, where there is one alone at the address: else its calls would be ghosts of that account.
-    """
-    kept = {name: each for name, each in providers.items() if each.kind == "agipower"}
-    found: dict[tuple[str, str], list[str]] = {}
-    for name, each in kept.items():
-        if each.management_key:
-            found.setdefault((each.base_url, each.management_key), []).append(name)
-    for name, each in kept.items():
-        at_address = [users for (url, _), users in found.items() if url == each.base_url]
-        if not each.management_key and len(at_address) == 1:
-            at_address[0].append(name)
-    return tuple(
-        Account(name=users[0], providers=tuple(users), key_ids=_key_ids(kept[u] for u in users))
-        for users in found.values()
-    )
-
-
-def _key_ids(users: Iterable[AccountSettings]) -> frozenset[str]:
-    """Return what the provider calls their keys, if that is known of all of them."""
-    ids = [each.api_key_id for each in users]
-    return frozenset(ids) if all(ids) else frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +69,26 @@ class Compared:
 
 
 Outcome = Elsewhere | Compared
+
+
+class Observer(Protocol):
+    """Whoever counts and logs what comes of it."""
+
+    def ghost_found(self, ghost: Ghost) -> None:
+        """Money was billed that no call explains."""
+        ...
+
+    def ghost_set_aside(self, provider: str, ghost_id: str, reason: str) -> None:
+        """What was billed does not add up; told once."""
+        ...
+
+    def history_failed(self, provider: str, reason: str) -> None:
+        """What an account comes to could not be read."""
+        ...
+
+    def receipts_slowed(self, provider: str, for_ms: int) -> None:
+        """A provider wants fewer requests."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +118,7 @@ class AccountTotals:
         commands: Commands,
         keys: Keys,
         settings: ReceiptSettings,
-        now_ms: Callable[[], int],
+        observer: Observer,
     ) -> None:
         """Take what it is made of.
 
@@ -160,7 +131,7 @@ class AccountTotals:
             commands: keeps how far it came.
             keys: names of the organisation's keys.
             settings: `ghost_after_ms` and `scan_every_ms`.
-            now_ms: the time, by Redis' clock.
+            observer: is told what `run_due` comes to.
         """
         self._account = account
         self._hours = hours
@@ -168,11 +139,39 @@ class AccountTotals:
         self._commands = commands
         self._keys = keys
         self._settings = settings
-        self._now_ms = now_ms
+        self._observer = observer
+        #: Flaws that were told: hours are read again and again.
+        self._told: set[str] = set()
         self._watch = KeptWatch(commands, keys.receipts(account.name, "totals"), ghosts)
         self._claim = keys.claim(f"totals:{account.name}")
         scope = [hours.scope, sorted(account.providers), sorted(account.key_ids)]
         self._scope = json.dumps(scope, separators=(",", ":"))
+
+    async def run_due(self) -> None:
+        """Compare, unless that was done a short while ago, and tell the observer.
+
+        Raises:
+            LedgerUnavailable: it broke off; the next one goes on, and books nothing twice.
+        """
+        outcome = await self.run_once()
+        if isinstance(outcome, Elsewhere):
+            return
+        name, observer = self._account.name, self._observer
+        for ghost in outcome.booked:
+            observer.ghost_found(ghost)
+        for flaw in outcome.flaws:
+            if flaw not in self._told and len(self._told) < _TOLD_MAX:
+                self._told.add(flaw)
+                observer.ghost_set_aside(name, "totals", flaw)
+        match outcome.stopped:
+            case None:
+                return
+            case SlowDown() as slow:
+                observer.receipts_slowed(name, self._pause_ms(slow))
+            case SetAside(reason) | Unavailable(reason):
+                observer.history_failed(name, reason)
+            case unreachable:
+                assert_never(unreachable)
 
     async def run_once(self) -> Outcome:
         """Compare, unless another replica did so less than `scan_every_ms` ago.
@@ -180,19 +179,24 @@ class AccountTotals:
         Raises:
             LedgerUnavailable: it broke off; the next one goes on, and books nothing twice.
         """
-        # A little less, so that whoever comes at exactly this pace does not find their own claim.
-        every_ms = max(1, self._settings.scan_every_ms * 9 // 10)
-        if not await self._commands.execute("SET", self._claim, 1, "NX", "PX", every_ms):
+        if not await self._commands.execute("SET", self._claim, 1, "NX", "PX", self._every_ms):
             return Elsewhere()
         try:
             outcome = await self._compare()
         except Overtaken:
             return Elsewhere()
         if isinstance(outcome.stopped, SlowDown):
-            wait_ms = outcome.stopped.wait_ms
-            pause_ms = max(every_ms, _PAUSE_MS if wait_ms is None else wait_ms)
+            pause_ms = self._pause_ms(outcome.stopped)
             await self._commands.execute("SET", self._claim, 1, "PX", pause_ms)
         return outcome
+
+    @property
+    def _every_ms(self) -> int:
+        # A little less, so that whoever comes at exactly this pace does not find their own claim.
+        return max(1, self._settings.scan_every_ms * 9 // 10)
+
+    def _pause_ms(self, slow: SlowDown) -> int:
+        return max(self._every_ms, _PAUSE_MS if slow.wait_ms is None else slow.wait_ms)
 
     async def _compare(self) -> Compared:
         await self._watch.load()
@@ -200,7 +204,7 @@ class AccountTotals:
         watch = self._watch.now
         if watch is None or watch.scope != self._scope:
             return replace(await self._begin(watch), booked=booked)
-        latest = (self._now_ms() - self._settings.ghost_after_ms) // MINUTE_MS
+        latest = (self._hours.now_ms() - self._settings.ghost_after_ms) // MINUTE_MS
         if latest <= watch.first:
             return Compared(until_ms=None, booked=booked)
         # The order matters: of a row that is there by now the call is in flight, or waits, or its
@@ -236,7 +240,7 @@ class AccountTotals:
         if not isinstance(hour, Hour):
             return Compared(until_ms=None, stopped=hour)
         # By the provider's clock, if ours is behind it.
-        theirs_ms = self._now_ms() - min(0, hour.ahead_ms or 0)
+        theirs_ms = self._hours.now_ms() - min(0, hour.ahead_ms or 0)
         since = theirs_ms // MINUTE_MS + 1
         number = 0 if watch is None else watch.number
         day = since // MINUTES_PER_DAY
@@ -292,7 +296,7 @@ class AccountTotals:
         """Tell whether all that there will be is known of the first day."""
         end = (watch.day + 1) * MINUTES_PER_DAY
         is_read = sheet.reading.final_until * _MINUTES_PER_HOUR >= end
-        return is_read and self._now_ms() >= end * MINUTE_MS + _CLOSED_AFTER_MS
+        return is_read and self._hours.now_ms() >= end * MINUTE_MS + _CLOSED_AFTER_MS
 
     def _ghost(self, watch: Watch, sheet: _Sheet, mark: str, found: Comparison) -> Ghost:
         begin = found.day * MINUTES_PER_DAY

@@ -10,7 +10,11 @@ from policies.ledger.keys import Keys
 from policies.rulebook import Rulebook
 from proxy.billing_settings import ReceiptSettings
 from proxy.providers.connection import Upstream
+from proxy.receipts.account_totals import AccountTotals
+from proxy.receipts.accounts import accounts
+from proxy.receipts.adapters.agipower_totals import AgiPowerTotals
 from proxy.receipts.adapters.catalog import build_receipts
+from proxy.receipts.billed_hours import BilledHours
 from proxy.receipts.desk import Desk, Prices
 from proxy.receipts.drift import DriftBook
 from proxy.receipts.ghosts import Ghosts
@@ -19,7 +23,8 @@ from proxy.receipts.history.scan import Scan
 from proxy.receipts.history.shelf import Shelf
 from proxy.receipts.history_work import HistoryWork
 from proxy.receipts.look_up import LookUps
-from proxy.receipts.schedule import Commands, Schedule
+from proxy.receipts.schedule import SLOW_MS_MIN, Commands, Schedule
+from proxy.receipts.undecided_calls import UndecidedCalls
 from proxy.receipts.watch import ReceiptWatch
 from proxy.receipts.work import Parts, ReceiptWork
 from proxy.settings import ProviderSettings
@@ -47,7 +52,8 @@ def assemble(
         ValueError: a path of a provider's configuration cannot be used.
     """
     ledger, commands, keys = around.ledger, around.commands, around.keys
-    schedule = Schedule(commands, keys, ledger.now_ms)
+    slow_ms_min = min(SLOW_MS_MIN, settings.retry_after_ms)
+    schedule = Schedule(commands, keys, ledger.now_ms, slow_ms_min=slow_ms_min)
     ghosts = Ghosts(ledger, commands, keys, lambda: around.rulebook().unattributed)
     look_ups = LookUps(around.upstream, settings.timeout_ms / 1000)
     desks: dict[str, Desk] = {}
@@ -81,15 +87,51 @@ def assemble(
             settings=settings,
             observer=around.watch,
         )
+    found = _totals(providers, settings, around, ghosts)
     parts = Parts(
         desks=desks,
         histories=histories,
-        totals=(),
+        totals=tuple(totals for totals, _ in found.values()),
+        extra_usage={name: hours.extra_usage for name, (_, hours) in found.items()},
         ghosts=ghosts,
         schedule=schedule,
         drift=DriftBook(commands, keys, ledger),
     )
     return ReceiptWork(parts, settings=settings, observer=around.watch, now_ms=ledger.now_ms)
+
+
+def _totals(
+    providers: Mapping[str, ProviderSettings],
+    settings: ReceiptSettings,
+    around: Surroundings,
+    ghosts: Ghosts,
+) -> dict[str, tuple[AccountTotals, BilledHours]]:
+    """Return who compares what accounts were billed with our calls, by the account's name."""
+    found = {}
+    commands, keys = around.commands, around.keys
+    for account in accounts(providers):
+        hours = BilledHours(
+            AgiPowerTotals(*(providers[name] for name in account.providers)),
+            around.upstream,
+            commands,
+            keys,
+            account=account.name,
+            now_ms=around.ledger.now_ms,
+            ghost_after_ms=settings.ghost_after_ms,
+            timeout_ms=settings.timeout_ms,
+        )
+        totals = AccountTotals(
+            account,
+            hours=hours,
+            undecided_ms=UndecidedCalls(commands, keys, account.providers).oldest_ms,
+            ghosts=ghosts,
+            commands=commands,
+            keys=keys,
+            settings=settings,
+            observer=around.watch,
+        )
+        found[account.name] = totals, hours
+    return found
 
 
 def _scan(

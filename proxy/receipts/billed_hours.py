@@ -181,6 +181,7 @@ class BilledHours:
             now_ms: the time, by Redis' clock.
         """
         self.scope: Final = adapter.scope
+        self.now_ms: Final = now_ms
         self._adapter = adapter
         self._upstream = upstream
         self._commands = commands
@@ -188,7 +189,6 @@ class BilledHours:
         self._account = account
         self._settle_ms = ghost_after_ms + _STILL_GROWS_MS
         self._timeout_s = timeout_ms / 1000
-        self._now_ms = now_ms
 
     async def read(self, first: int, last: int) -> Reading:
         """Return the hours from the first to the last, both by their number since the epoch.
@@ -219,7 +219,7 @@ class BilledHours:
 
     async def now(self) -> Hour | Stopped:
         """Read the hour that is, to see whether it can be, and how the provider's clock stands."""
-        return await self._read(self._now_ms() // HOUR_MS)
+        return await self._read(self.now_ms() // HOUR_MS)
 
     async def extra_usage(self, day: str) -> Mapping[str, tuple[int, int]]:
         """Return what a subscription was billed for besides on a day, by model.
@@ -246,7 +246,7 @@ class BilledHours:
             if refused is not None:
                 return refused
         elif isinstance(found, SetAside) and self._age_ms(number) >= _GIVE_UP_AFTER_MS:
-            found = Hour(read_ms=self._now_ms(), totals=Totals(flaws=(found.reason,)))
+            found = Hour(read_ms=self.now_ms(), totals=Totals(flaws=(found.reason,)))
         else:
             return found
         day, hour = divmod(number, HOURS_PER_DAY)
@@ -264,7 +264,7 @@ class BilledHours:
         found = self._adapter.read(hour_ms, status, headers, body)
         if not isinstance(found, Totals):
             return found
-        now_ms = self._now_ms()
+        now_ms = self.now_ms()
         return Hour(read_ms=now_ms, ahead_ms=_ahead_ms(headers, now_ms), totals=found)
 
     async def _renew_extra_usage(self, number: int) -> Stopped | None:
@@ -317,7 +317,7 @@ class BilledHours:
 
     def _age_ms(self, number: int) -> int:
         """Return for how long an hour has been over."""
-        return self._now_ms() - (number + 1) * HOUR_MS
+        return self.now_ms() - (number + 1) * HOUR_MS
 
     def _hours_name(self, day: int) -> str:
         return self._keys.receipts(self._account, f"hours:{day_text(day)}")

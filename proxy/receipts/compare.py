@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from policies.call_ids import came_in_ms
 from policies.ledger.interface import CallRecord, Tally
 from policies.money import EXACT_MAX
 from policies.reservations import State
@@ -24,6 +25,8 @@ _NEVER_ABSURD_NANO_USD: Final = 10_000_000
 # What a call without a quote is taken for: nobody knows its price, and unknown is not zero.
 _UNQUOTED_NANO_USD: Final = 10_000_000_000
 _TOKEN_UNITS: Final = frozenset({TOKENS, INPUT_TOKENS, OUTPUT_TOKENS})
+#: The source of a receipt that the provider did not bill, but counted the tokens of.
+METERING: Final = "metering"
 _encoder = msgspec.json.Encoder()
 
 
@@ -61,7 +64,7 @@ def known(record: CallRecord) -> Known:
         if charge.unit == USD
     ]
     quote = data.get("quote")
-    bound = int(quote["bound_nano_usd"]) if quote else _UNQUOTED_NANO_USD
+    bound = int(quote.get("bound_nano_usd") or 0) if quote else _UNQUOTED_NANO_USD
     metered = outcome.get("nano_usd")
     ids = (*record.generation_ids, *(outcome.get("generation_ids") or ()))
     return Known(
@@ -128,7 +131,7 @@ def adjust(
         ),
         keep=frozenset() if usage else _TOKEN_UNITS,
         outcome=_encoder.encode(_outcome(call, receipt, source, differs=differs)).decode(),
-        tally=_receipted(record, call, receipt.nano_usd, metered),
+        tally=_receipted(record, call, receipt.nano_usd, metered, is_billed=source != METERING),
         difference_nano_usd=difference,
         usage_differs=differs,
     )
@@ -149,16 +152,14 @@ def day_name(at_ms: int) -> str:
     return f"sums:{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d}"
 
 
-def _receipted(record: CallRecord, call: Known, billed: int, metered: int | None) -> Tally:
+def _receipted(
+    record: CallRecord, call: Known, billed: int, metered: int | None, *, is_billed: bool
+) -> Tally:
     """Return what is added up: per model for the drift, per minute for the account's totals."""
-    minute = datetime.fromtimestamp(record.reservation.at_ms / 1000, UTC)
-    at = f"@{minute:%H%M}"
-    counts = [
-        (f"{call.model}|receipted", 1),
-        (f"{call.model}|billed", billed),
-        (f"{at}|billed", billed),
-        (f"{at}|calls", 1),
-    ]
+    at = f"@{datetime.fromtimestamp(_began_ms(record) / 1000, UTC):%H%M}"
+    counts = [(f"{call.model}|receipted", 1), (f"{call.model}|billed", billed)]
+    if is_billed:
+        counts += [(f"{at}|billed", billed), (f"{at}|calls", 1)]
     if metered is not None:
         counts += [
             (f"{call.model}|compared", 1),
@@ -181,7 +182,14 @@ def _metered_counts(call: Known) -> list[tuple[str, int]]:
 
 
 def _day(record: CallRecord) -> str:
-    return day_name(record.reservation.at_ms)
+    return day_name(_began_ms(record))
+
+
+def _began_ms(record: CallRecord) -> int:
+    """Return when a call came in; one that passed without the ledger was reserved long after that."""
+    reserved_ms = record.reservation.at_ms
+    came_ms = came_in_ms(record.reservation.call_id)
+    return reserved_ms if came_ms is None else min(came_ms, reserved_ms)
 
 
 def _outcome(call: Known, receipt: FinalReceipt, source: str, *, differs: bool) -> dict[str, Any]:

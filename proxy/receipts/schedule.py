@@ -52,11 +52,26 @@ class Waiting:
 class Schedule:
     """The queues of one organisation, one for each provider. Everything raises `LedgerUnavailable`."""
 
-    def __init__(self, commands: Commands, keys: Keys, now_ms: Callable[[], int]) -> None:
-        """Take Redis and its clock."""
+    def __init__(
+        self,
+        commands: Commands,
+        keys: Keys,
+        now_ms: Callable[[], int],
+        *,
+        slow_ms_min: int = SLOW_MS_MIN,
+    ) -> None:
+        """Take Redis and its clock.
+
+        Args:
+            commands: send commands to Redis.
+            keys: names of the organisation's keys.
+            now_ms: the time, by Redis' clock.
+            slow_ms_min: the first pause when a provider wants fewer requests and says no more.
+        """
         self._commands = commands
         self._keys = keys
         self._now_ms = now_ms
+        self._slow_ms_min = slow_ms_min
 
     async def claim(
         self, provider: str, *, count_max: int, claim_ms: int, per_minute: int
@@ -96,7 +111,7 @@ class Schedule:
         if wait_ms:
             until_ms = max(until_ms, now_ms + wait_ms)
         elif until_ms <= now_ms:
-            before = min(max(2 * before, SLOW_MS_MIN), SLOW_MS_MAX)
+            before = min(max(2 * before, self._slow_ms_min), SLOW_MS_MAX)
             until_ms = now_ms + before
         # Else it is slowed down already: this answers a request that was sent before.
         await self._commands.execute("HSET", pace, "slow_until", until_ms, "slow_ms", before)

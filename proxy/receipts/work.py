@@ -11,8 +11,9 @@ from typing import Any, Final, Protocol
 from policies.errors import LedgerUnavailable
 from policies.ledger.interface import Due
 from proxy.billing_settings import ReceiptSettings
+from proxy.receipts.compare import day_name
 from proxy.receipts.desk import Desk, Progress
-from proxy.receipts.drift import AS_IT_IS, DriftBook, ModelDay
+from proxy.receipts.drift import AS_IT_IS, DAY_MS, DriftBook, ModelDay
 from proxy.receipts.ghosts import Ghost, Ghosts
 from proxy.receipts.history_work import HistoryWork
 from proxy.receipts.schedule import Schedule, Waiting
@@ -23,6 +24,7 @@ FACTORS_EVERY_S: Final = 10.0
 STATUS_DAYS: Final = 7
 GHOSTS_SHOWN_MAX: Final = 100
 
+ExtraUsage = Callable[[str], Awaitable[Mapping[str, tuple[int, int]]]]
 Sleep = Callable[[float], Awaitable[None]]
 
 
@@ -61,6 +63,8 @@ class Status:
     ghost_calls: int
     #: Calls of which something came that does not add up, with the reason.
     set_aside: Mapping[str, str]
+    #: What a subscription was billed for besides its quotas: day, model, nano-dollars and calls.
+    extra_usage: Sequence[tuple[str, str, int, int]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +77,8 @@ class Parts:
     histories: Mapping[str, HistoryWork]
     #: Of the accounts that tell what they come to.
     totals: Sequence[Totals]
+    #: By account: what a subscription was billed for besides on a day, by model, with its calls.
+    extra_usage: Mapping[str, ExtraUsage]
     ghosts: Ghosts
     schedule: Schedule
     drift: DriftBook
@@ -102,6 +108,7 @@ class ReceiptWork:
         self._desks = parts.desks
         self._histories = parts.histories
         self._totals = parts.totals
+        self._extra = parts.extra_usage
         self._ghosts = parts.ghosts
         self._schedule = parts.schedule
         self._drift = parts.drift
@@ -215,4 +222,14 @@ class ReceiptWork:
             ghost_nano_usd=nano_usd,
             ghost_calls=calls,
             set_aside=await self._schedule.asides(provider),
+            extra_usage=await self._extra_usage(provider),
         )
+
+    async def _extra_usage(self, provider: str) -> list[tuple[str, str, int, int]]:
+        ask = self._extra.get(provider)
+        found = []
+        for back in range(STATUS_DAYS) if ask is not None else ():
+            day = day_name(self._now_ms() - back * DAY_MS).removeprefix("sums:")
+            models = await ask(day) if ask is not None else {}
+            found += [(day, model, nano, calls) for model, (nano, calls) in sorted(models.items())]
+        return found

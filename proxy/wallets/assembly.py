@@ -36,8 +36,9 @@ def assemble(
     found = {name: build_wallet(provider) for name, provider in providers.items()}
     adapters = {name: adapter for name, adapter in found.items() if adapter is not None}
     store = WalletStore(commands, keys)
+    # Also who cannot be asked is closed, for all replicas, when it says that our account is used up.
     gate = WalletGate(
-        providers=adapters,
+        providers=found,
         ledger=ledger,
         store=store,
         settings=settings,

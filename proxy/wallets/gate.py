@@ -221,21 +221,28 @@ class WalletGate:
         reason, now_ms = said.format(provider), self._ledger.now_ms()
         for_ms = self._holds_ms(provider)
         self._shut[provider] = _Shut(reason, now_ms, now_ms + for_ms)
-        with suppress(LedgerUnavailable):  # Without a ledger no call passes that could use it.
-            await asyncio.gather(
-                self._store.nudge(provider, now_ms, reason),
-                *(
-                    self._close(provider, budget, subject, reason=reason, for_ms=for_ms)
-                    for budget, subject in self.budgets(provider)
-                ),
-            )
+        await asyncio.gather(
+            self._nudge(provider, now_ms, reason),
+            *(
+                self._close(provider, budget, subject, reason=reason, for_ms=for_ms)
+                for budget, subject in self.budgets(provider)
+            ),
+        )
+
+    async def _nudge(self, provider: str, now_ms: int, reason: str) -> None:
+        with suppress(LedgerUnavailable):  # The poll comes at its own time.
+            await self._store.nudge(provider, now_ms, reason)
 
     async def _close(
         self, provider: str, budget: Budget, subject: str, *, reason: str, for_ms: int
     ) -> None:
-        if await self._ledger.close(budget, subject, reason=reason, for_ms=for_ms):
-            quota = _quota_of(provider, budget.name)
-            await journal_closed(self._ledger, self._observer, provider, quota, reason, {})
+        quota = _quota_of(provider, budget.name)
+        with suppress(LedgerUnavailable):  # Other workers find out with a call of their own.
+            if await self._ledger.close(budget, subject, reason=reason, for_ms=for_ms):
+                since = str(self._ledger.now_ms())
+                await journal_closed(
+                    self._ledger, self._observer, provider, quota, reason, {}, since=since
+                )
 
     def _holds_ms(self, provider: str) -> int:
         """Return for how long a refusal closes a wallet, should no poll open it."""

@@ -135,8 +135,8 @@ class Reports:
             wallet = with_source(
                 wallet, name, msgspec.structs.replace(source, quotas=tuple(quotas))
             )
-        if told and not wallet.quotas:
-            await self._report_account(provider, wallet, reason)
+        if told and not wallet.quotas and await self._report_account(provider, wallet, reason):
+            taken.add(ACCOUNT)
         return wallet, frozenset(taken)
 
     async def _report(self, provider: str, quota: KnownQuota, began_ms: int, closed: str) -> bool:
@@ -157,10 +157,10 @@ class Reports:
         await self._ledger.close(budget, quota.cycle, reason=reason, for_ms=for_ms)
         return reason
 
-    async def _report_account(self, provider: str, wallet: Wallet, reason: str) -> None:
+    async def _report_account(self, provider: str, wallet: Wallet, reason: str) -> bool:
         """Tell the ledger of an account that has no quotas, as far as it can be known."""
         knows_all = all(source.began_ms for source in wallet.sources.values())
-        await self._ledger.report(
+        return await self._ledger.report(
             budget_of(provider, ACCOUNT, CALLS, self._window),
             "",
             limit=EXACT_MAX if knows_all else None,
@@ -180,6 +180,10 @@ class Reports:
             for quota in wallet.quotas:
                 if quota.name in taken:
                     await self._journal_quota(provider, quota)
+            if ACCOUNT in taken:
+                closed = account_closed(provider, wallet, self._settings)
+                account = KnownQuota(name=ACCOUNT, unit=CALLS, closed=closed)
+                await self._journal_quota(provider, account)
         except LedgerUnavailable:
             return
 
@@ -219,13 +223,18 @@ async def journal_closed(
     quota: str,
     reason: str,
     more: Mapping[str, object],
+    *,
+    since: str = "",
 ) -> None:
     """Journal that a quota lets no call pass, unless that is known.
+
+    Args:
+        since: tells one closure from another for the same reason, where that is known.
 
     Raises:
         LedgerUnavailable: it may not be journalled.
     """
     data = json.dumps({"provider": provider, "quota": quota, "reason": reason, **more})
-    name, value = f"{provider}/{quota}", f"{CLOSED}: {reason}"
+    name, value = f"{provider}/{quota}", f"{CLOSED}: {reason} {since}".rstrip()
     if await ledger.journal_once(TOPIC, name, value, kind=CLOSED, data=data):
         observer.wallet_closed(provider, quota, reason)

@@ -107,6 +107,7 @@ async def running(
     settings: str = "",
     policies: str = "",
     provider: str = "kind: agipower",
+    keys: str = "api_key: sk-ai-v1-x",
     prices: dict[str, Any] | None = None,
     port: int = 0,
     simulator: Simulator | None = None,
@@ -124,7 +125,7 @@ async def running(
     base = {"agipower": "", "venice": "/venice/api", "openai": "/openai/v1"}.get(kind, f"/{kind}")
     (folder / "bursar.yaml").write_text(
         f"data_dir: var\npolicies: policies.yaml\n"
-        f"providers: {{sim: {{kind: {kind}, base_url: '{simulator_url}{base}', api_key: sk-ai-v1-x}}}}\n"
+        f"providers: {{sim: {{kind: {kind}, base_url: '{simulator_url}{base}', {keys}}}}}\n"
         f"prices: {json.dumps(prices if prices is not None else {'acme/mini': OUTPUT_ONLY})}\n"
         + settings
     )

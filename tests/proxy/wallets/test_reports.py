@@ -136,6 +136,11 @@ async def test_an_account_without_quotas_is_closed_and_opened_by_its_state(
         rig.account.answers[DETAIL] = detail(account_status=status, **nothing)
         await rig.polled(after_ms=MINUTE_MS)
         assert await rig.passes(1) is passes
+    assert [event for event in rig.witness.take() if event[0] != "status"] == [
+        ("opened", "account"),
+        ("closed", "account", "account 'acme' is suspended"),
+        ("opened", "account"),
+    ]
 
 
 async def test_while_a_part_of_a_wallet_is_missing_it_is_not_known(make_rig: MakeRig) -> None:

@@ -424,6 +424,7 @@ class Conservation:
         self.put: set[Row] = set()
         self.calls: dict[str, Taken] = {}
         self.ghosts: dict[str, Ghost] = {}
+        self.booked: set[str] = set()
         self.pruned_ms = 0
         self.now_ms = NOW
 
@@ -438,8 +439,9 @@ class Conservation:
         elif operation == "mark" and self.ghosts:
             await self.shelf.mark_ghost(list(self.ghosts.values())[-1])
         elif operation == "booked":
-            for request_id in REQUESTS:
-                await self.shelf.mark_booked(str(argument), request_id)
+            self.booked.add(str(argument))
+            for name in REQUESTS:
+                await self.shelf.mark_booked(str(argument), name)
         elif operation == "prune" and isinstance(argument, int):
             self.pruned_ms = max(self.pruned_ms, NOON_MS + argument)
             await self.shelf.prune(NOON_MS + argument)
@@ -456,12 +458,11 @@ class Conservation:
         self.put |= rows
 
     async def _take(self, call: str) -> None:
+        if call in self.booked:  # A call with its receipt waits for none.
+            return
         found = await self.shelf.take(call, REQUESTS, 2, self.now_ms)
-        if call in self.calls and isinstance(found, Taken) and found != self.calls[call]:
-            # It may only have been forgotten, and then another group was there for it.
-            assert set(found.group.rows).isdisjoint(self.calls[call].group.rows)
-        if isinstance(found, Taken) and call not in self.calls:
-            self.calls[call] = found
+        if isinstance(found, Taken):
+            assert self.calls.setdefault(call, found) == found
 
     async def _offer(self, older_than_ms: int) -> None:
         for ghost in await self.shelf.unclaimed(older_than_ms, 10, self.now_ms):
