@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol, assert_never
 
 from policies.decisions import Moved
-from policies.errors import IllegalTransition, LedgerRefused, UnknownCall
+from policies.errors import AmountOutOfRange, IllegalTransition, LedgerRefused, UnknownCall
 from policies.ledger.interface import CallRecord, Ledger
 from policies.pricing import Price, Unpriced
 from policies.reservations import State
 from proxy.billing_settings import ReceiptSettings
-from proxy.receipts.compare import Adjustment, Known, adjust, known, without_receipt
+from proxy.receipts.compare import METERING, Adjustment, Known, adjust, known, without_receipt
 from proxy.receipts.history.groups import final_of
 from proxy.receipts.history.shelf import NotYet, Shelf, Taken
 from proxy.receipts.look_up import LookUps
@@ -266,12 +266,15 @@ class Desk:
         """Leave a call at its metered amount; where its answer was cut, meter it again first."""
         price = self.prices.lookup(call.provider, call.model)
         if never.usage is not None and not call.exact and price is not None:
-            amounts = price.amounts(never.usage, call.service_tier)
+            try:
+                amounts = price.amounts(never.usage, call.service_tier)
+            except AmountOutOfRange as fault:
+                return await self._aside(record, SetAside(str(fault)))
             if not isinstance(amounts, Unpriced):
                 metered = FinalReceipt(
                     nano_usd=amounts.nano_usd, credits=amounts.credits, usage=never.usage
                 )
-                return await self._book(record, call, metered, _Found(never, "metering"))
+                return await self._book(record, call, metered, _Found(never, METERING))
         if record.state is State.EXPIRED:
             # A worker that was only cut off may still tell how it ended.
             return await self._later(record, never.reason)

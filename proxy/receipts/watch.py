@@ -64,6 +64,15 @@ class ReceiptWatch:
             effect="it stays at its metered amount",
         )
 
+    def receipts_never_come(self, provider: str, reason: str) -> None:
+        """A provider, as it is configured, bills no call by itself; said once, at the start."""
+        self._log.warning(
+            "receipts_never_come",
+            provider=provider,
+            reason=reason,
+            effect="its calls stay at their metered amounts",
+        )
+
     def receipt_set_aside(self, provider: str, call_id: str, reason: str, *, first: bool) -> None:
         """Something came that does not add up."""
         self._billing.set_aside.add(provider)

@@ -47,6 +47,10 @@ class Observer(Protocol):
         """So many calls wait for their receipt."""
         ...
 
+    def receipts_never_come(self, provider: str, reason: str) -> None:
+        """A provider, as it is configured, bills no call by itself."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
@@ -142,6 +146,9 @@ class ReceiptWork:
 
     def loops(self) -> list[Coroutine[Any, Any, None]]:
         """Return what is to run until cancelled, each by itself, so that none waits for another."""
+        for desk in self._desks.values():
+            if desk.adapter.never is not None:
+                self._observer.receipts_never_come(desk.provider, desk.adapter.never)
         poll_s = self._settings.poll_every_ms / 1000
         loops = [self._forever(poll_s, self._desk_round(desk)) for desk in self._desks.values()]
         loops += [self._forever(poll_s, history.run_due) for history in self._histories.values()]
