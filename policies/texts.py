@@ -86,6 +86,16 @@ def limit(text: object) -> tuple[str, int]:
     return parse_limit(text)
 
 
+def share(text: object) -> int:
+    """Return the number in a text such as `5%`, which may be 0; one that a program gives is unchanged."""
+    match = _PERCENT.fullmatch(text) if isinstance(text, str) else None
+    if isinstance(text, int):
+        return text
+    if match and int(match[1]) <= PERCENT_MAX:
+        return int(match[1])
+    raise ValueError(f"'{text}' is not a share: write a whole percentage from 0% to 100%")
+
+
 def percent(text: object) -> int:
     """Return the number in a text such as `50%`."""
     match = _PERCENT.fullmatch(text) if isinstance(text, str) else None

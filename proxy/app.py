@@ -99,16 +99,9 @@ class Application:
             overrides=settings.price_fields(),
             clock=clock,
         )
-        timeouts = settings.gateway.timeouts
+        self._upstream = _upstream(settings, settings.gateway.timeouts.upstream_idle_ms)
         # Billing endpoints answer at once or not at all: whoever waits for one holds up nobody else.
-        self._billing_upstream = Upstream(
-            connect_timeout_s=timeouts.connect_ms / 1000,
-            idle_timeout_s=settings.receipts.timeout_ms / 1000,
-        )
-        self._upstream = Upstream(
-            connect_timeout_s=settings.gateway.timeouts.connect_ms / 1000,
-            idle_timeout_s=settings.gateway.timeouts.upstream_idle_ms / 1000,
-        )
+        self._billing_upstream = _upstream(settings, settings.receipts.timeout_ms)
         self._price_refresh = PriceRefresh(
             book=self.prices,
             providers=self.providers,
@@ -118,19 +111,10 @@ class Application:
         )
         self._write_ahead = WriteAhead(Path(settings.data_dir) / "write-ahead")
         self._allowance = Allowance()
-        drain = settings.gateway.drain
-        self._drains = Drains(
-            DrainLimits(
-                calls_max=drain.calls_max, bytes_max=drain.bytes_max, time_s=drain.time_ms / 1000
-            )
-        )
+        self._drains = _drains(settings)
         self._build_billing(watch)
-        self.leases = Leases(
-            self.ledger,
-            settings.ledger.lease_ms,
-            watch,
-            due_of=self.receipts.due,
-        )
+        due_of = self.receipts.due
+        self.leases = Leases(self.ledger, settings.ledger.lease_ms, watch, due_of)
         self._plane = self._build_plane()
         self._runners: list[web.ServerRunner] = []
 
@@ -172,21 +156,35 @@ class Application:
         return self.receipts.due(provider, exact=exact, cost_told=conclusion.cost_told)
 
     def _build_plane(self) -> DataPlane:
-        learning = Learning()
-        quoter = Quoter(
-            self.prices,
-            learning,
-            wallets=self.wallets.budgets,
-            factor=self.receipts.factor,
-        )
         owners = ResponseOwners(self.commands, self.rulebook.organization)
         router = Router(self.providers, self._routes(), self.prices, same_model)
-        endings = Endings(
-            ledger=self.ledger,
-            settler=Settler(self.prices, learning, same_model),
-            books=Books(
-                self.ledger, self._write_ahead, self._allowance, self._watch, due_of=self._due
+        body_bytes_max = self.settings.gateway.body_bytes_max
+        return DataPlane(
+            stations=self._build_stations(owners, router),
+            free=FreeRequests(
+                upstream=self._upstream,
+                router=router,
+                owners=owners,
+                body_bytes_max=body_bytes_max,
             ),
+            refuser=Refuser(self.settings.gateway.refusal_status.model_dump()),
+            dialects=DIALECTS,
+            providers=frozenset(self.providers),
+            calls=self._calls,
+            calls_max=self.settings.gateway.calls_max,
+            clock=self._clock,
+        )
+
+    def _build_stations(self, owners: ResponseOwners, router: Router) -> Stations:
+        ledger, watch, wallets = self.ledger, self._watch, self.wallets
+        learning = Learning()
+        factor = self.receipts.factor
+        quoter = Quoter(self.prices, learning, wallets=wallets.budgets, factor=factor)
+        books = Books(ledger, self._write_ahead, self._allowance, watch, self._due)
+        endings = Endings(
+            ledger=ledger,
+            settler=Settler(self.prices, learning, same_model),
+            books=books,
             background=Background(upstream=self._upstream, leases=self.leases, tasks=self._calls),
             owners=owners,
         )
@@ -195,46 +193,25 @@ class Application:
             meter_answer=meter_answer,
             ends=endings,
             drains=self._drains,
-            observer=self._watch,
-            wallets=self.wallets,
+            observer=watch,
+            wallets=wallets,
         )
-        stations = Stations(
+        requote, unused = quoter.with_quote, endings.unused
+        return Stations(
             keys=self.keys,
             router=router,
             quoter=quoter,
-            gate=Gate(
-                self.ledger,
-                self._allowance,
-                quoter.with_quote,
-                endings.unused,
-                self._clock,
-                self.wallets,
-            ),
+            gate=Gate(ledger, self._allowance, requote, unused, self._clock, wallets),
             forwarder=forwarder,
             endings=endings,
             leases=self.leases,
             owners=owners,
             intake=Intake(),
-            ledger=self.ledger,
+            ledger=ledger,
             clock=self._clock,
-            watch=self._watch,
+            watch=watch,
             body_bytes_max=self.settings.gateway.body_bytes_max,
             rulebook=lambda: self.rulebook,
-        )
-        return DataPlane(
-            stations=stations,
-            free=FreeRequests(
-                upstream=self._upstream,
-                router=router,
-                owners=owners,
-                body_bytes_max=self.settings.gateway.body_bytes_max,
-            ),
-            refuser=Refuser(self.settings.gateway.refusal_status.model_dump()),
-            dialects=DIALECTS,
-            providers=frozenset(self.providers),
-            calls=self._calls,
-            calls_max=self.settings.gateway.calls_max,
-            clock=self._clock,
         )
 
     def _routes(self) -> list[Route]:
@@ -385,3 +362,14 @@ class Application:
 def _by_subscription(provider: ProviderSettings) -> bool:
     """Tell whether calls are paid for in Flows (facts: providers.md, 1.2)."""
     return provider.kind == "agipower" and provider.api_key.startswith(SUBSCRIPTION_PREFIX)
+
+
+def _upstream(settings: Settings, idle_ms: int) -> Upstream:
+    connect_timeout_s = settings.gateway.timeouts.connect_ms / 1000
+    return Upstream(connect_timeout_s=connect_timeout_s, idle_timeout_s=idle_ms / 1000)
+
+
+def _drains(settings: Settings) -> Drains:
+    drain = settings.gateway.drain
+    time_s = drain.time_ms / 1000
+    return Drains(DrainLimits(calls_max=drain.calls_max, bytes_max=drain.bytes_max, time_s=time_s))

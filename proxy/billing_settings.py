@@ -8,7 +8,7 @@ from pydantic import Field
 
 from policies.documents import Document
 from policies.lined_yaml import Lined
-from proxy.setting_values import Count, Duration, Percent
+from proxy.setting_values import Count, Duration, Percent, Share
 
 # The ledger keeps a call's record for three days after its end: a receipt must come before.
 GIVE_UP_AFTER_MS_MAX: Final = 2 * 86_400_000
@@ -54,7 +54,7 @@ class WalletSettings(Document):
     #: An older answer is stale: `when_stale` decides.
     stale_after_ms: Duration = Field(default=600_000, alias="stale_after")
     #: What is never used of a quota or a balance.
-    keep: Percent = 0
+    keep: Share = 0
     #: What happens to calls while a quota is not known, or no longer.
     when_unknown: Literal["admit", "refuse"] = "admit"
     when_stale: Literal["admit", "refuse"] = "admit"

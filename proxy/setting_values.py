@@ -37,4 +37,6 @@ LedgerUrl = Annotated[str, AfterValidator(_ledger_url)]
 ArchiveUrl = Annotated[str, AfterValidator(lambda text: texts.address(text, ARCHIVE_SCHEMES))]
 #: Of whatever a setting is a share of.
 Percent = Annotated[int, BeforeValidator(texts.percent)]
+#: The same, and it may be nothing.
+Share = Annotated[int, BeforeValidator(texts.share), Field(ge=0, le=100)]
 Dollars = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]

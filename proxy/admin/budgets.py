@@ -9,6 +9,7 @@ from aiohttp import web
 from policies.budgets import Budget
 from policies.decisions import Standing
 from policies.ledger.interface import Ask, Ledger
+from policies.rulebook import UNATTRIBUTED, Rulebook
 from proxy.admin.access import Access
 from proxy.admin.door import access_of
 from proxy.admin.replies import reply
@@ -31,6 +32,28 @@ async def standings(budgets: Sequence[Budget], ledger: Ledger) -> Sequence[Stand
     return await ledger.standings(asks)
 
 
+async def all_standings(
+    rulebook: Rulebook, ledger: Ledger, sees: Callable[[Budget], bool] | None = None
+) -> Sequence[Standing]:
+    """Return how the budgets of the policies stand, and behind them the one for what belongs to nobody.
+
+    Policies need not have that one; then it is there as soon as something was counted on it.
+
+    Args:
+        rulebook: the policies.
+        ledger: counts.
+        sees: which budgets are wanted; left out: all.
+
+    Raises:
+        LedgerUnavailable: the ledger did not answer.
+    """
+    wanted = [*rulebook.budgets.values()]
+    if UNATTRIBUTED not in rulebook.budgets:
+        wanted.append(rulebook.unattributed)
+    found = await standings([each for each in wanted if sees is None or sees(each)], ledger)
+    return [each for each in found if each.budget in rulebook.budgets or each.spent]
+
+
 class Budgets:
     """`/admin/v1/budgets`."""
 
@@ -44,8 +67,7 @@ class Budgets:
     async def list(self, request: web.Request) -> web.Response:
         """List how budgets stand."""
         sees = seen_by(access_of(request))
-        budgets = [budget for budget in self._services.rulebook().budgets.values() if sees(budget)]
-        found = await standings(budgets, self._services.ledger)
+        found = await all_standings(self._services.rulebook(), self._services.ledger, sees)
         items = [BudgetRow.model_validate(standing_row(standing)) for standing in found]
         return reply(Page[BudgetRow](items=items))
 

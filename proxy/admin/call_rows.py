@@ -9,13 +9,12 @@ from typing import Any, Final
 from policies.clock import rfc3339
 from policies.journal import REFUSED, Entry
 from policies.ledger.interface import CallRecord
-from policies.money import decimal_text
 from policies.reservations import State
 from proxy.admin.schemas import CallRow, CallView, ChargeRow, Money
 from proxy.standing_rows import amount_json
 
-#: States in which the metered amount is what stands.
-_METERED: Final = frozenset({State.SETTLED, State.UNRECEIPTED})
+#: States behind a settlement: what was metered stays what it was, whatever is billed.
+_METERED: Final = frozenset({State.SETTLED, State.UNRECEIPTED, State.RECEIPTED})
 
 
 def call_row(call_id: str, record: CallRecord) -> CallRow:
@@ -25,10 +24,12 @@ def call_row(call_id: str, record: CallRecord) -> CallRow:
 
 def call_view(call_id: str, record: CallRecord) -> CallView:
     """Return the whole life of a call."""
-    data, outcome = _object(record.data), _object(record.outcome)
+    data, outcome, receipt = _said(record)
     charged = record.charged or (None,) * len(record.reservation.charges)
     return CallView(
         **_fields(call_id, record),
+        ended_at=rfc3339(record.ended_ms) if record.ended_ms else None,
+        ghost=data.get("ghost"),
         charges=[
             ChargeRow(
                 budget=charge.budget,
@@ -40,9 +41,10 @@ def call_view(call_id: str, record: CallRecord) -> CallView:
             )
             for charge, amount in zip(record.reservation.charges, charged, strict=True)
         ],
-        generation_ids=list(record.generation_ids),
+        generation_ids=_generation_ids(record, outcome),
         quote=data.get("quote"),
         outcome=outcome or None,
+        receipt=receipt or None,
     )
 
 
@@ -64,10 +66,7 @@ def refused_row(entry: Entry) -> CallRow:
 
 
 def _fields(call_id: str, record: CallRecord) -> dict[str, Any]:
-    data, outcome = _object(record.data), _object(record.outcome)
-    charged = _money(outcome.get("nano_usd"))
-    receipted = record.state is State.RECEIPTED
-    settled = _money(outcome.get("settled_nano_usd")) if receipted else charged
+    data, outcome, receipt = _said(record)
     usage: Counter[str] = Counter()
     for line in outcome.get("usage") or ():
         usage.update({part: count for part, count in line.items() if isinstance(count, int)})
@@ -76,13 +75,24 @@ def _fields(call_id: str, record: CallRecord) -> dict[str, Any]:
         "state": record.state.value,
         "at": rfc3339(record.reservation.at_ms),
         **_who(data),
-        "generation_id": next(iter(record.generation_ids), None),
+        "generation_id": next(iter(_generation_ids(record, outcome)), None),
         "usage": dict(usage),
         "quoted": _money((data.get("quote") or {}).get("nano_usd")),
-        "settled": settled if receipted or record.state in _METERED else None,
-        "receipted": charged if receipted else None,
+        "settled": _money(outcome.get("nano_usd")) if record.state in _METERED else None,
+        "receipted": (_money(receipt.get("nano_usd")) if record.state is State.RECEIPTED else None),
         "status": outcome.get("status"),
     }
+
+
+def _said(record: CallRecord) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Return who asked for what, how it ended, and what the receipt said."""
+    return _object(record.data), _object(record.outcome), _object(record.receipt)
+
+
+def _generation_ids(record: CallRecord, outcome: dict[str, Any]) -> list[str]:
+    """Return the ids under which the provider may know a call, likeliest first."""
+    told = outcome.get("generation_ids") or ()
+    return list(dict.fromkeys([*record.generation_ids, *told]))
 
 
 def _who(data: dict[str, Any]) -> dict[str, Any]:
@@ -91,7 +101,7 @@ def _who(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _money(nano_usd: int | None) -> Money | None:
-    return None if nano_usd is None else Money(nano_usd=nano_usd, usd=decimal_text(nano_usd))
+    return None if nano_usd is None else Money.of(nano_usd)
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -87,6 +87,17 @@ def access_of(request: web.Request) -> Access:
     return request[_ACCESS]
 
 
+def check_sees_all(access: Access) -> None:
+    """Check that somebody sees the data of all teams together.
+
+    Raises:
+        Refused: they see some teams alone, and what they ask for tells what others spend.
+    """
+    if not access.sees(None):
+        said = "this tells what other teams spend: use a token that is for all teams"
+        raise Refused(403, "other_teams", said)
+
+
 async def body_of(request: web.Request, model: type[Model]) -> Model:
     """Return what a client sent; nothing at all is an empty object.
 

@@ -15,8 +15,10 @@ from proxy.admin.door import Door
 from proxy.admin.health import Health
 from proxy.admin.keys import Keys
 from proxy.admin.policies import Policies
+from proxy.admin.receipts import Receipts
 from proxy.admin.replies import BODY_BYTES_MAX
 from proxy.admin.services import Services
+from proxy.admin.wallets import Wallets
 
 # Answers here are small; whoever still waits for one when the proxy ends has asked in vain.
 SHUTDOWN_S: Final = 1.0
@@ -32,7 +34,7 @@ class AdminPlane:
         self.application = web.Application(
             middlewares=[door.middleware()], client_max_size=BODY_BYTES_MAX
         )
-        for part in (Health, Budgets, Keys, Policies, Calls):
+        for part in (Health, Budgets, Keys, Policies, Calls, Receipts, Wallets):
             self.application.add_routes(part(services).routes())
         self._runner: web.AppRunner | None = None
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from policies import texts
+from policies.money import decimal_text
 
 Item = TypeVar("Item", bound=BaseModel)
 Duration = Annotated[int, BeforeValidator(texts.duration_ms), Field(ge=0)]
@@ -63,6 +64,11 @@ class Money(Row):
 
     nano_usd: int
     usd: str
+
+    @classmethod
+    def of(cls, nano_usd: int) -> Self:
+        """Return nano-dollars in both."""
+        return cls(nano_usd=nano_usd, usd=decimal_text(nano_usd))
 
 
 # --- Budgets ---
@@ -211,7 +217,150 @@ class CallRow(Row):
 class CallView(CallRow):
     """The whole life of a call."""
 
+    #: When it was settled, released or expired.
+    ended_at: str | None
+    #: Nobody called: the provider billed it, and no call of ours explains it. `row`, `late`, `totals`.
+    ghost: str | None
     charges: list[ChargeRow]
     generation_ids: list[str]
     quote: dict[str, Any] | None
     outcome: dict[str, Any] | None
+    #: What the receipt said, or why there is none.
+    receipt: dict[str, Any] | None
+
+
+# --- Receipts ---
+
+
+class DriftRow(Row):
+    """What one model was metered at and billed with, at one provider on one UTC day."""
+
+    day: str
+    model: str
+    #: Calls with a receipt, and all that these billed.
+    receipted: int
+    receipted_amount: Money
+    #: Calls without one: it did not come in time, or it never comes.
+    given_up: int
+    never: int
+    #: Of 100 calls that have their end, those without a receipt.
+    without_receipt_percent: float
+    #: Calls that were metered exactly and have a receipt; what follows is theirs.
+    compared: int
+    metered: Money
+    billed: Money
+    difference: Money
+    #: In hundredths of what was metered; null: nothing was.
+    difference_percent: float | None
+
+
+class GhostRow(Row):
+    """Money that a provider billed and that no call of ours explains."""
+
+    id: str
+    #: As which the ledger has it: `GET calls/{call_id}`.
+    call_id: str
+    kind: Literal["row", "late", "totals"]
+    at: str
+    amount: Money
+    #: The provider's own credits, by their names.
+    credits: dict[str, Amount]
+    calls: int
+    detail: dict[str, str]
+
+
+class GhostSpend(Row):
+    """All that no call explains."""
+
+    calls: int
+    amount: Money
+    #: The latest of it.
+    items: list[GhostRow]
+
+
+class AsideRow(Row):
+    """A call of which something came that does not add up."""
+
+    call_id: str
+    reason: str
+
+
+class ExtraUsageRow(Row):
+    """What a subscription was billed for in money on one day, beside its quotas."""
+
+    day: str
+    model: str
+    amount: Money
+    calls: int
+
+
+class ReceiptsRow(Row):
+    """How the receipts of one provider stand."""
+
+    provider: str
+    #: Why its calls have no receipts of their own; null: they have.
+    never: str | None
+    #: Calls that wait for a receipt, and of them those that can be looked for now.
+    waiting: int
+    due: int
+    #: The provider wants no requests until then.
+    slowed_until: str | None
+    #: How many days, today included, the rest tells of.
+    days: int
+    receipted: int
+    #: Calls without a receipt: it did not come in time, or none ever comes for such a key.
+    given_up: int
+    never_comes: int
+    set_aside: list[AsideRow]
+    ghost_spend: GhostSpend
+    #: The latest day first.
+    drift: list[DriftRow]
+    #: The latest day first; of the account that the provider's management key belongs to.
+    extra_usage: list[ExtraUsageRow]
+
+
+class ReceiptRun(Row):
+    """What looking for all receipts that were due came to."""
+
+    #: Calls, by what came of them: booked, pending, given_up, never, set_aside, slow_down, gone.
+    results: dict[str, int]
+    #: False: the time was over before everything was looked for; what is due stays due.
+    finished: bool
+
+
+# --- Wallets ---
+
+
+class QuotaRow(Row):
+    """One quota or balance, as its provider reported it, and what came after."""
+
+    name: str
+    unit: str
+    limit: Amount | None
+    remaining: Amount | None
+    resets_at: str | None
+    #: Why no call passes; null: calls do.
+    closed: str | None
+    reported_at: str | None
+    stale: bool
+    #: Calls of ours since that report; of a quota whose use is not reported, since its cycle began.
+    spent: Amount
+    #: Calls of ours that are in flight.
+    reserved: Amount
+
+
+class WalletRow(Row):
+    """The account at one provider."""
+
+    provider: str
+    #: Why it is not asked; null: it is.
+    never: str | None
+    #: As the provider names it; null: it does not.
+    account_status: str | None
+    #: Why no call passes whatever it costs; null: calls do.
+    closed: str | None
+    polled_at: str | None
+    next_poll_at: str | None
+    #: Requests that told nothing the last time, and why.
+    faults: dict[str, str]
+    quotas: list[QuotaRow]

@@ -9,6 +9,7 @@ from typing import Protocol
 from policies.clock import Clock
 from policies.ledger.interface import Ledger
 from policies.rulebook import Rulebook
+from proxy.admin.schemas import ReceiptsRow, WalletRow
 from proxy.keys import KeyRecord
 from proxy.policy_watch import Rejected, Reloaded
 
@@ -44,12 +45,34 @@ class KeyAdministration(Protocol):
         ...
 
 
+class Receipts(Protocol):
+    """Whatever asks providers what they billed. Everything raises `LedgerUnavailable`."""
+
+    async def status(self) -> Sequence[ReceiptsRow]:
+        """Return how receipts stand, by provider."""
+        ...
+
+    async def run_due(self, told: Callable[[Mapping[str, int]], None]) -> Mapping[str, int]:
+        """Look for what is due now, and tell now and then how many calls came to what."""
+        ...
+
+
+class Wallets(Protocol):
+    """Whatever knows what providers report of our accounts."""
+
+    async def list(self) -> Sequence[WalletRow]:
+        """Return how wallets stand, by provider. Raises `LedgerUnavailable`."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """What the handlers work with."""
 
     ledger: Ledger
     keys: KeyAdministration
+    receipts: Receipts
+    wallets: Wallets
     clock: Clock
     #: By name: the kinds of the providers that are configured.
     providers: Mapping[str, str]

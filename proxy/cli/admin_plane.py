@@ -6,13 +6,12 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from structlog.typing import FilteringBoundLogger
 
-from policies.clock import SystemClock
-from policies.ledger.redis_ledger import RedisLedger
 from policies.rulebook import Rulebook
 from proxy.admin.access import Grant
 from proxy.admin.plane import AdminPlane
-from proxy.admin.services import Services
-from proxy.key_store import KeyStore
+from proxy.admin.services import Receipts, Services
+from proxy.cli.ledger_access import LedgerAccess
+from proxy.cli.wallet_rows import WalletRows
 from proxy.policy_watch import Rejected, Reloaded
 from proxy.settings import Settings
 from proxy.telemetry.metrics import Metrics
@@ -21,8 +20,8 @@ from proxy.telemetry.metrics import Metrics
 def admin_plane(
     settings: Settings,
     *,
-    ledger: RedisLedger,
-    key_store: KeyStore,
+    access: LedgerAccess,
+    receipts: Receipts,
     metrics: Metrics,
     rulebook: Callable[[], Rulebook],
     reload: Callable[[], Awaitable[Reloaded | Rejected]],
@@ -30,6 +29,7 @@ def admin_plane(
     log: FilteringBoundLogger,
 ) -> AdminPlane:
     """Return the admin plane of a proxy; `obstacles` are those of its own, besides the ledger."""
+    ledger = access.ledger
 
     def all_obstacles() -> Sequence[str]:
         missing = [] if settings.providers else ["no provider is configured"]
@@ -37,8 +37,16 @@ def admin_plane(
 
     services = Services(
         ledger=ledger,
-        keys=key_store,
-        clock=SystemClock(),
+        keys=access.key_store,
+        receipts=receipts,
+        wallets=WalletRows(
+            settings.providers,
+            settings.wallets,
+            commands=access.commands,
+            keys=ledger.keys,
+            ledger=ledger,
+        ),
+        clock=access.clock,
         providers={name: provider.kind for name, provider in settings.providers.items()},
         rulebook=rulebook,
         reload_policies=reload,

@@ -12,9 +12,9 @@ from rich.text import Text
 
 from policies.budgets import Budget
 from policies.decisions import Standing
-from policies.money import NANO_PER_UNIT
+from policies.money import EXACT_MAX, NANO_PER_UNIT
 from policies.units import USD, is_nano
-from proxy.admin.budgets import standings
+from proxy.admin.budgets import all_standings
 from proxy.cli.configuration import config_option, configured, json_option
 from proxy.cli.ledger_access import LedgerAccess, with_ledger
 from proxy.cli.output import console, note, show_json, table
@@ -37,16 +37,17 @@ def command(*, config: Path | None, as_json: bool) -> None:
     A budget that counts for each user, key or the like has a row for each of them.
     """
     configuration = configured(config)
-    budgets = tuple(configuration.rulebook.budgets.values())
+    rulebook = configuration.rulebook
 
     async def work(access: LedgerAccess) -> tuple[Sequence[Standing], int]:
-        return await standings(budgets, access.ledger), access.ledger.now_ms()
+        return await all_standings(rulebook, access.ledger), access.ledger.now_ms()
 
     found, now_ms = with_ledger(configuration, work)
     if as_json:
         show_json({"items": [standing_row(standing) for standing in found], "cursor": None})
         return
-    if not budgets:
+    budgets = list(rulebook.budgets.values())
+    if not budgets and not found:
         note("There is no budget yet: add one to the policies")
         return
     headings = ("budget", "for", "", ">spent", ">reserved", ">remaining", ">limit", "resets")
@@ -54,20 +55,23 @@ def command(*, config: Path | None, as_json: bool) -> None:
     for budget in budgets:
         own = [_row(each, now_ms) for each in found if each.budget == budget.name]
         rows += own or [_empty_row(budget)]
+    rows += [_row(each, now_ms) for each in found if each.budget not in rulebook.budgets]
     console().print(table(headings, rows))
 
 
 def _row(standing: Standing, now_ms: int) -> tuple[Text | str, ...]:
     unit = standing.unit
     mode = "" if standing.mode == "enforce" else f" ({standing.mode})"
+    # What belongs to nobody is counted without a limit, unless policies set one.
+    unlimited = standing.limit >= EXACT_MAX
     return (
         f"{standing.budget}{mode}",
         standing.subject,
-        _bar(standing),
+        "" if unlimited else _bar(standing),
         amount_cell(unit, standing.spent),
         amount_cell(unit, standing.reserved) if standing.reserved else "",
-        amount_cell(unit, standing.remaining, rounding=ROUND_FLOOR),
-        limit_cell(unit, standing.limit),
+        "" if unlimited else amount_cell(unit, standing.remaining, rounding=ROUND_FLOOR),
+        Text("none", style="dim") if unlimited else limit_cell(unit, standing.limit),
         _reset(standing, now_ms),
     )
 

@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "keys": ("proxy.cli.keys", "Create, list, rotate and revoke keys."),
     "budgets": ("proxy.cli.budgets", "Show what is spent and what is left."),
     "calls": ("proxy.cli.calls", "Show the life of a call."),
+    "receipts": ("proxy.cli.receipts", "Show and fetch what providers billed."),
     "audit": ("proxy.cli.audit", "Read the journal."),
     "simulate-provider": ("proxy.cli.simulate_provider", "Run the simulated provider alone."),
 }

@@ -20,6 +20,8 @@ from proxy.cli.configuration import Configuration
 from proxy.cli.events import OperatorLog
 from proxy.cli.ledger_access import LedgerAccess, ledger_access
 from proxy.cli.listening import free_port, hold, unusable, url
+from proxy.cli.receipt_access import receipt_access
+from proxy.cli.receipt_rows import ReceiptRows
 from proxy.cli.serving import Addresses
 from proxy.cli.worker import Brief
 from proxy.key_store import KeyStore
@@ -92,7 +94,11 @@ class SeveralProcesses:
         except LedgerUnavailable as fault:
             self._events.ledger_unavailable(str(fault))
         await self._supervisor.start()
-        self._admin = self._admin_plane(self._access)
+        metrics = Metrics(self.clock, folder=self._metrics, worker="supervisor")
+        receipts = await self._held.enter_async_context(
+            receipt_access(settings, self._access, self._in_force, metrics, self._log)
+        )
+        self._admin = self._admin_plane(self._access, receipts, metrics)
         try:
             admin_port = await self._admin.listen(admin.host, admin.port)
         except OSError as error:
@@ -139,12 +145,14 @@ class SeveralProcesses:
             metrics=self._metrics,
         )
 
-    def _admin_plane(self, access: LedgerAccess) -> AdminPlane:
+    def _admin_plane(
+        self, access: LedgerAccess, receipts: ReceiptRows, metrics: Metrics
+    ) -> AdminPlane:
         return admin_plane(
             self.configuration.settings,
-            ledger=access.ledger,
-            key_store=access.key_store,
-            metrics=Metrics(self.clock, folder=self._metrics, worker="supervisor"),
+            access=access,
+            receipts=receipts,
+            metrics=metrics,
             rulebook=self._in_force,
             reload=self.reload,
             obstacles=self._obstacles,

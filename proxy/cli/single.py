@@ -11,7 +11,9 @@ from proxy.app import Application
 from proxy.cli.admin_plane import admin_plane
 from proxy.cli.configuration import Configuration
 from proxy.cli.events import OperatorLog
+from proxy.cli.ledger_access import LedgerAccess
 from proxy.cli.listening import free_port, unusable, url
+from proxy.cli.receipt_rows import ReceiptRows
 from proxy.cli.serving import Addresses
 from proxy.gateway.watch import Watch
 from proxy.key_store import KeyStore
@@ -54,8 +56,13 @@ class SingleProcess:
         )
         self._admin = admin_plane(
             settings,
-            ledger=self._application.ledger,
-            key_store=self._application.key_store,
+            access=LedgerAccess(
+                commands=self._application.commands,
+                ledger=self._application.ledger,
+                key_store=self._application.key_store,
+                clock=clock,
+            ),
+            receipts=ReceiptRows(self._application.receipts),
             metrics=metrics,
             rulebook=lambda: self._policies.rulebook,
             reload=self.reload,

@@ -55,30 +55,21 @@ def assemble(
     slow_ms_min = min(SLOW_MS_MIN, settings.retry_after_ms)
     schedule = Schedule(commands, keys, ledger.now_ms, slow_ms_min=slow_ms_min)
     ghosts = Ghosts(ledger, commands, keys, lambda: around.rulebook().unattributed)
+    histories = {
+        name: _history(name, provider, settings, around, schedule, ghosts)
+        for name, provider in providers.items()
+        if provider.kind == "venice" and provider.billing_key
+    }
     look_ups = LookUps(around.upstream, settings.timeout_ms / 1000)
     desks: dict[str, Desk] = {}
-    histories: dict[str, HistoryWork] = {}
     for name, provider in providers.items():
         adapter = build_receipts(provider)
         if adapter is None:
             continue
-        shelf = None
-        if provider.kind == "venice" and provider.billing_key:
-            shelf = Shelf(commands, keys, name)
-            histories[name] = HistoryWork(
-                name,
-                _scan(provider, settings, around.upstream, shelf),
-                shelf,
-                ledger=ledger,
-                schedule=schedule,
-                ghosts=ghosts,
-                settings=settings,
-                observer=around.watch,
-            )
         desks[name] = Desk(
             provider=name,
             adapter=adapter,
-            shelf=shelf,
+            shelf=histories[name].shelf if name in histories else None,
             ledger=ledger,
             schedule=schedule,
             look_ups=look_ups,
@@ -134,15 +125,30 @@ def _totals(
     return found
 
 
-def _scan(
-    provider: ProviderSettings, settings: ReceiptSettings, upstream: Upstream, shelf: Shelf
-) -> Scan:
+def _history(
+    name: str,
+    provider: ProviderSettings,
+    settings: ReceiptSettings,
+    around: Surroundings,
+    schedule: Schedule,
+    ghosts: Ghosts,
+) -> HistoryWork:
+    """Return who reads the billing history of a provider, and keeps its rows."""
+    shelf = Shelf(around.commands, around.keys, name)
     reader = HistoryReader(
-        upstream,
+        around.upstream,
         provider,
         form=provider.billing_format,
         timeout_ms=settings.timeout_ms,
         settle_ms=settings.rows_settle_ms,
     )
-    overlap_ms = settings.scan_overlap_ms
-    return Scan(reader, shelf, billing=provider.billing, overlap_ms=overlap_ms)
+    return HistoryWork(
+        name,
+        Scan(reader, shelf, billing=provider.billing, overlap_ms=settings.scan_overlap_ms),
+        shelf,
+        ledger=around.ledger,
+        schedule=schedule,
+        ghosts=ghosts,
+        settings=settings,
+        observer=around.watch,
+    )

@@ -59,7 +59,8 @@ class HistoryWork:
     ) -> None:
         self._provider = provider
         self._scan = scan
-        self._shelf = shelf
+        #: What waits for calls.
+        self.shelf: Final = shelf
         self._ledger = ledger
         self._schedule = schedule
         self._ghosts = ghosts
@@ -86,7 +87,7 @@ class HistoryWork:
 
     async def count_ghosts(self) -> int:
         """Count what nobody claimed in time on the budget `unattributed`; return how many."""
-        found = await self._shelf.unclaimed(
+        found = await self.shelf.unclaimed(
             self._settings.ghost_after_ms, GHOSTS_AT_ONCE_MAX, self._ledger.now_ms()
         )
         for rows in found:
@@ -131,4 +132,4 @@ class HistoryWork:
             )
             if await self._ghosts.book(ghost):
                 self._observer.ghost_found(ghost)
-        await self._shelf.mark_ghost(rows)
+        await self.shelf.mark_ghost(rows)

@@ -23,6 +23,7 @@ from proxy.receipts.receipt import (
 
 #: A receipt is a few kilobytes; more than this is none.
 RECEIPT_BYTES_MAX: Final = 1024 * 1024
+_OK: Final = 200
 #: Told of each request before it is sent.
 Spend = Callable[[], Awaitable[None]]
 
@@ -48,17 +49,21 @@ class LookUps:
             known = (generation_id, *(each for each in ids if each != generation_id))
             for target in adapter.targets(generation_id):
                 await spend()
-                result = await self._ask(adapter, known, target)
+                result, status = await self._ask(adapter, known, target)
                 if isinstance(result, FinalReceipt | SlowDown | Never):
                     return result
-                if isinstance(result, SetAside) or isinstance(best, UnknownId):
-                    best = result
-                if isinstance(result, Pending):
+                if isinstance(result, Pending) and status == _OK:
                     # It is the right place and the right id: only the bill is missing.
                     return result
+                # Where nobody answers, or with a fault, another place may know all the same.
+                if isinstance(result, SetAside) or isinstance(best, UnknownId):
+                    best = result
         return best
 
-    async def _ask(self, adapter: ReceiptAdapter, ids: Sequence[str], target: Target) -> Result:
+    async def _ask(
+        self, adapter: ReceiptAdapter, ids: Sequence[str], target: Target
+    ) -> tuple[Result, int]:
+        """Return what one place says, and with which status; 0: there was no answer."""
         try:
             async with asyncio.timeout(self._timeout_s):
                 answer = await self._upstream.send(target, list(target.headers), None)
@@ -67,7 +72,7 @@ class LookUps:
                 finally:
                     answer.close()
         except TimeoutError:
-            return Pending("the billing endpoint did not answer in time")
+            return Pending("the billing endpoint did not answer in time"), 0
         except (NeverSent, MaybeSent) as fault:
-            return Pending(str(fault))
-        return adapter.read(ids, answer.status, answer.headers, body)
+            return Pending(str(fault)), 0
+        return adapter.read(ids, answer.status, answer.headers, body), answer.status

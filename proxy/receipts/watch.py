@@ -64,6 +64,11 @@ class ReceiptWatch:
             effect="it stays at its metered amount",
         )
 
+    def receipts_failed(self, fault: Exception) -> None:
+        """Something failed for a reason of ours; it is tried again."""
+        self._billing.failed.add()
+        self._log.error("receipts_failed", exc_info=fault)
+
     def receipts_never_come(self, provider: str, reason: str) -> None:
         """A provider, as it is configured, bills no call by itself; said once, at the start."""
         self._log.warning(

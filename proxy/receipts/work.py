@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -45,6 +44,10 @@ class Observer(Protocol):
 
     def waiting(self, provider: str, waiting: Waiting) -> None:
         """So many calls wait for their receipt."""
+        ...
+
+    def receipts_failed(self, fault: Exception) -> None:
+        """Something failed for a reason of ours; it is tried again."""
         ...
 
     def receipts_never_come(self, provider: str, reason: str) -> None:
@@ -161,8 +164,12 @@ class ReceiptWork:
 
     async def _forever(self, pause_s: float, work: Callable[[], Awaitable[object]]) -> None:
         while True:
-            with suppress(LedgerUnavailable):  # What is due stays due.
+            try:
                 await work()
+            except LedgerUnavailable:
+                pass  # What is due stays due.
+            except Exception as fault:  # noqa: BLE001 - a fault of ours must not end all receipts.
+                self._observer.receipts_failed(fault)
             await self._sleep(pause_s)
 
     def _desk_round(self, desk: Desk) -> Callable[[], Awaitable[object]]:

@@ -79,7 +79,8 @@ async def test_calls_around_the_proxy_and_calls_that_timed_out_are_found(tmp_pat
         ghosts = sum(each["billed_nano_usd"] for each in others)
 
         async def all_found() -> bool:
-            return (await asyncio.to_thread(stands)).get("unattributed") == ghosts
+            found = await asyncio.to_thread(stands)
+            return bool(found.get("unattributed") == ghosts)
 
         await until(all_found)
         # What timed out stays charged as it was reserved; the ghosts are on a budget of their own.

@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 
 from policies.budgets import Budget, Caller, Scope
+from policies.money import EXACT_MAX
 from policies.rulebook import (
     CACHE_ENTRIES_MAX,
+    UNATTRIBUTED,
     Barred,
     ModelNotAllowed,
     NotAMember,
@@ -17,7 +19,8 @@ from policies.rulebook import (
     Team,
     UnknownTeam,
 )
-from policies.windows import FirstUse, Lifetime, Rolling
+from policies.units import USD
+from policies.windows import Calendar, FirstUse, Lifetime, Rolling
 
 RESEARCH = Team(name="research", models=("gpt-*", "o4"), members=frozenset({"alice", "bob"}))
 SUPPORT = Team(name="support")
@@ -205,3 +208,39 @@ def test_the_version_does_not_change_without_the_meaning() -> None:
         forwards.version
     )
     assert len(forwards.version) == 12
+
+
+# What no call explains…
+
+
+def test_what_no_call_explains_has_a_budget_that_nobody_need_write() -> None:
+    own = Rulebook().unattributed
+
+    assert (own.name, own.unit, own.window) == (UNATTRIBUTED, USD, Calendar("month"))
+    assert (own.limit, own.mode, own.each) == (EXACT_MAX, "shadow", None)
+    assert rulebook(budget("all")).unattributed == own
+
+
+def test_a_policys_own_budget_for_it_wins() -> None:
+    own = budget(UNATTRIBUTED, each="user")
+
+    assert rulebook(budget("all"), own).unattributed is own
+
+
+@pytest.mark.parametrize("team", [None, "research"])
+def test_that_budget_never_counts_a_call(team: str | None) -> None:
+    book = rulebook(budget(UNATTRIBUTED, team=team), budget("all"))
+
+    assert found(book) == [("all", "")]
+    assert found(rulebook(budget(UNATTRIBUTED, team=team))) == []
+
+
+def test_its_limit_is_a_part_of_the_rules_meaning() -> None:
+    own = budget(UNATTRIBUTED)
+
+    versions = {
+        rulebook().version,
+        rulebook(own).version,
+        rulebook(replace(own, limit=2)).version,
+    }
+    assert len(versions) == 3

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,7 @@ from policies.rulebook import Rulebook, Team
 from policies.windows import Lifetime
 from proxy.admin.access import Grant
 from proxy.admin.plane import AdminPlane
+from proxy.admin.schemas import GhostSpend, Money, ReceiptsRow, WalletRow
 from proxy.admin.services import Services
 from proxy.key_store import KeyStore
 from proxy.policy_watch import Rejected, Reloaded
@@ -30,6 +32,58 @@ GRANTS = (
     Grant(token="watcher", role="viewer"),
     Grant(token="red-watcher", role="viewer", teams=frozenset({"red"})),
 )
+
+
+class FakeReceipts:
+    """One provider's receipts, as they are set, and runs that may never end."""
+
+    def __init__(self) -> None:
+        self.results = {"booked": 2, "pending": 1}
+        self.hangs = False
+
+    async def status(self) -> Sequence[ReceiptsRow]:
+        nothing = GhostSpend(calls=0, amount=Money.of(0), items=[])
+        return [
+            ReceiptsRow(
+                provider="sim",
+                never=None,
+                waiting=3,
+                due=1,
+                slowed_until=None,
+                days=7,
+                receipted=5,
+                given_up=0,
+                never_comes=0,
+                set_aside=[],
+                ghost_spend=nothing,
+                drift=[],
+                extra_usage=[],
+            )
+        ]
+
+    async def run_due(self, told: Callable[[Mapping[str, int]], None]) -> Mapping[str, int]:
+        if self.hangs:
+            told({"booked": 1})
+            await asyncio.Event().wait()
+        return self.results
+
+
+class FakeWallets:
+    """One provider whose account is healthy."""
+
+    async def list(self) -> Sequence[WalletRow]:
+        return [
+            WalletRow(
+                provider="sim",
+                never=None,
+                account_status="healthy",
+                closed=None,
+                polled_at=None,
+                next_poll_at=None,
+                faults={},
+                quotas=[],
+            )
+        ]
 
 
 @dataclass
@@ -100,6 +154,8 @@ def make_plane(
         services = Services(
             ledger=redis_ledger,
             keys=KeyStore(connection, redis_ledger.keys, clock),
+            receipts=FakeReceipts(),
+            wallets=FakeWallets(),
             clock=clock,
             providers={"sim": "agipower"},
             rulebook=lambda: rulebook,

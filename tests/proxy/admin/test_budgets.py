@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from policies.budgets import Budget
+from policies.decisions import Admitted
 from policies.ledger.interface import Admission, Ask
+from policies.rulebook import UNATTRIBUTED
+from policies.units import Amounts
+from policies.windows import Lifetime
+from proxy.admin.budgets import all_standings
 from tests.proxy.admin.conftest import USD, Plane
 
 
@@ -48,3 +56,38 @@ async def test_a_viewer_sees_all(plane: Plane) -> None:
     _, body = await plane.ask("/admin/v1/budgets", token="watcher")
 
     assert [row["name"] for row in body["items"]] == ["all", "blue"]
+
+
+async def _nobodys(plane: Plane) -> None:
+    """Count a dollar that no call explains."""
+    ask = Ask(budget=plane.rulebook.unattributed, subject="", held=USD, bound=USD)
+    ledger = plane.services.ledger
+    decision = await ledger.reserve("ghost-1", [ask], data="{}", admission=Admission.FORCE)
+    assert isinstance(decision, Admitted)
+    await ledger.settle(decision.reservation, Amounts(nano_usd=USD), outcome="{}")
+
+
+async def test_what_belongs_to_nobody_is_listed_once_something_does(plane: Plane) -> None:
+    await _nobodys(plane)
+
+    _, body = await plane.ask("/admin/v1/budgets")
+
+    row = body["items"][-1]
+    assert (row["name"], row["mode"], row["spent"]["usd"]) == (UNATTRIBUTED, "shadow", "1")
+
+
+async def test_a_viewer_of_a_team_does_not_see_it(plane: Plane) -> None:
+    await _nobodys(plane)
+
+    _, body = await plane.ask("/admin/v1/budgets", token="red-watcher")
+
+    assert body["items"] == []
+
+
+async def test_policies_that_limit_it_list_it_always_and_once(plane: Plane) -> None:
+    own = Budget(name=UNATTRIBUTED, unit="USD", limit=5 * USD, window=Lifetime())
+    rulebook = replace(plane.rulebook, budgets={**plane.rulebook.budgets, own.name: own})
+
+    before = await all_standings(rulebook, plane.services.ledger)
+
+    assert [each.limit for each in before if each.budget == UNATTRIBUTED] == [5 * USD]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -36,13 +37,20 @@ CHARGE = Charge(
 )
 
 
-def record(state: State, outcome: dict[str, Any], charged: tuple[int, ...] = (300,)) -> CallRecord:
+def record(
+    state: State,
+    outcome: dict[str, Any],
+    charged: tuple[int, ...] = (300,),
+    receipt: dict[str, Any] | None = None,
+) -> CallRecord:
     return CallRecord(
         state=state,
         reservation=Reservation(call_id="call_1", at_ms=0, charges=(CHARGE,)),
         charged=charged,
         data=json.dumps(DATA),
         outcome=json.dumps(outcome) if outcome else "",
+        receipt=json.dumps(receipt) if receipt else "",
+        ended_ms=60_000 if outcome else 0,
         generation_ids=("gen_1", "gen_2"),
     )
 
@@ -73,11 +81,53 @@ def test_a_settled_call_has_its_metered_amount_and_usage(state: State) -> None:
     assert row.status == 200
 
 
-def test_a_receipted_call_has_what_was_billed() -> None:
-    row = call_row("call_1", record(State.RECEIPTED, {"nano_usd": 310, "settled_nano_usd": 300}))
+def test_a_receipted_call_has_what_was_metered_and_what_was_billed() -> None:
+    receipt = {"source": "look-up", "nano_usd": 310, "settled_nano_usd": 300, "id": "gen_1"}
 
-    assert (row.settled and row.settled.nano_usd) == 300
+    view = call_view("call_1", record(State.RECEIPTED, {"nano_usd": 300}, receipt=receipt))
+
+    assert (view.settled and view.settled.nano_usd) == 300
+    assert (view.receipted and view.receipted.nano_usd) == 310
+    assert view.receipt == receipt
+    assert view.ended_at == "1970-01-01T00:01:00Z"
+
+
+def test_a_call_that_nobody_saw_end_has_its_receipt_alone() -> None:
+    row = call_row("call_1", record(State.RECEIPTED, {}, receipt={"nano_usd": 310}))
+
+    assert row.settled is None
     assert (row.receipted and row.receipted.nano_usd) == 310
+
+
+@pytest.mark.parametrize("word", ["never", "given_up"])
+def test_a_call_without_a_receipt_says_why(word: str) -> None:
+    receipt = {word: "the provider does not know its ids"}
+
+    view = call_view("call_1", record(State.UNRECEIPTED, {"nano_usd": 300}, receipt=receipt))
+
+    assert (view.settled and view.settled.nano_usd) == 300
+    assert view.receipted is None
+    assert view.receipt == receipt
+
+
+def test_the_outcome_tells_ids_that_were_not_noted_before() -> None:
+    outcome = {"nano_usd": 300, "generation_ids": ["gen_2", "gen_3"]}
+
+    view = call_view("call_1", record(State.SETTLED, outcome))
+
+    assert view.generation_ids == ["gen_1", "gen_2", "gen_3"]
+    assert view.generation_id == "gen_1"
+
+
+def test_a_ghost_is_told_from_calls() -> None:
+    ghost = replace(
+        record(State.SETTLED, {"nano_usd": 300}),
+        data=json.dumps({"provider": "sim", "team": None, "ghost": "row", "ghost_id": "r:1"}),
+    )
+
+    view = call_view("ghost-sim-1", ghost)
+
+    assert (view.ghost, view.team, view.dialect) == ("row", None, None)
 
 
 @pytest.mark.parametrize("state", [State.RELEASED, State.EXPIRED])

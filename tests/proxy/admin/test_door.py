@@ -17,6 +17,9 @@ PATHS = (
     ("POST", "/admin/v1/policies/reload"),
     ("GET", "/admin/v1/calls"),
     ("GET", "/admin/v1/calls/call_1"),
+    ("GET", "/admin/v1/receipts"),
+    ("POST", "/admin/v1/receipts/run"),
+    ("GET", "/admin/v1/wallets"),
     ("GET", "/admin/v1/nothing"),
 )
 
@@ -51,7 +54,7 @@ async def test_without_any_token_configured_the_api_is_closed(make_plane: MakePl
     assert "add one under `admin: {tokens: …}`" in body["error"]["message"]
 
 
-@pytest.mark.parametrize("path", ["/admin/v1/wallets", "/admin/v1/receipts", "/nothing", "/"])
+@pytest.mark.parametrize("path", ["/admin/v1/wallet", "/admin/v1/receipts/1", "/nothing", "/"])
 async def test_what_is_not_there_is_said_in_json(plane: Plane, path: str) -> None:
     status, body = await plane.ask(path)
 

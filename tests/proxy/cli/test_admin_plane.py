@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import structlog
 from pytest_aiohttp import AiohttpClient
 
@@ -9,10 +11,25 @@ from policies.ledger.connection import Connection
 from policies.ledger.redis_ledger import RedisLedger
 from proxy.cli.admin_plane import admin_plane
 from proxy.cli.configuration import Configuration
+from proxy.cli.ledger_access import LedgerAccess
+from proxy.cli.receipt_rows import ReceiptRows
 from proxy.key_store import KeyStore
 from proxy.policy_watch import Reloaded
+from proxy.receipts.desk import Progress
+from proxy.receipts.work import Status
 from proxy.telemetry.metrics import Metrics
 from tests.doubles.fake_clock import FakeClock
+
+
+class NoWork:
+    """No provider tells what it billed."""
+
+    async def status(self) -> list[Status]:
+        return []
+
+    async def run_due(self, told: Callable[[str, Progress], None] | None = None) -> dict[str, int]:
+        del told
+        return {}
 
 
 async def test_it_has_the_tokens_and_the_obstacles_of_its_proxy(
@@ -27,8 +44,13 @@ async def test_it_has_the_tokens_and_the_obstacles_of_its_proxy(
 
     plane = admin_plane(
         configuration.settings.model_copy(update={"providers": {}}),
-        ledger=redis_ledger,
-        key_store=KeyStore(connection, redis_ledger.keys, clock),
+        access=LedgerAccess(
+            commands=connection,
+            ledger=redis_ledger,
+            key_store=KeyStore(connection, redis_ledger.keys, clock),
+            clock=clock,
+        ),
+        receipts=ReceiptRows(NoWork()),
         metrics=Metrics(clock),
         rulebook=lambda: configuration.rulebook,
         reload=reload,
@@ -40,6 +62,8 @@ async def test_it_has_the_tokens_and_the_obstacles_of_its_proxy(
     headers = {"Authorization": "Bearer letmein"}
     async with client.post("/admin/v1/policies/reload", headers=headers) as answer:
         assert (await answer.json())["version"] == "abc"
+    async with client.get("/admin/v1/wallets", headers=headers) as answer:
+        assert (await answer.json())["items"] == []
     async with client.get("/readyz") as answer:
         assert (await answer.json())["reasons"] == [
             "calls are not taken now",

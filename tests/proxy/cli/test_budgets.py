@@ -10,7 +10,9 @@ import pytest
 from policies.units import CALLS, USD
 from proxy.cli.budgets import amount_cell, limit_cell
 from proxy.cli.configuration import Configuration
+from proxy.cli.ledger_access import LedgerAccess, with_ledger
 from proxy.cli.main import run
+from proxy.receipts.ghosts import Ghost, Ghosts
 from tests.proxy.cli.ledgers import some_calls
 
 Output = pytest.CaptureFixture[str]
@@ -50,6 +52,23 @@ def test_people_get_a_table(configuration: Configuration, capsys: Output) -> Non
     assert lines[3].startswith("red-each alice ████········ $3.00 $7.00 $10.00 in ")
     assert lines[4].startswith("red-each bob ▒▒▒········· $0.00 $2.00 $8.00 $10.00 in ")
     assert lines[5].startswith("blue-calls (warn) ············ 0 5 5 calls rolls, 1h")
+
+
+def test_what_no_call_explains_is_listed_without_a_limit(
+    configuration: Configuration, capsys: Output
+) -> None:
+    async def work(access: LedgerAccess) -> None:
+        ledger, rulebook = access.ledger, configuration.rulebook
+        ghosts = Ghosts(ledger, access.commands, ledger.keys, lambda: rulebook.unattributed)
+        ghost = Ghost(provider="sim", id="r:1", kind="row", at_ms=0, nano_usd=2_000_000_000)
+        await ghosts.book(ghost)
+
+    with_ledger(configuration, work)
+
+    assert run(["budgets"]) == 0
+
+    last = " ".join(capsys.readouterr().out.splitlines()[-1].split())
+    assert last.startswith("unattributed (shadow) $2.00 none in ")
 
 
 def test_a_budget_for_each_of_nobody_says_so(folder: Path, capsys: Output) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from proxy.billing_settings import ReceiptSettings, WalletSettings
 from proxy.cli.main import run
+from proxy.settings import load_settings
 
 Output = pytest.CaptureFixture[str]
 
@@ -85,3 +88,19 @@ def test_the_file_can_be_named(folder: Path, capsys: Output) -> None:
     assert run(["check", "--config", "named.yaml"]) == 0
 
     assert "./named.yaml" in capsys.readouterr().out
+
+
+def test_the_example_has_every_setting_of_receipts_and_wallets_with_its_default(
+    tmp_path: Path,
+) -> None:
+    text = (Path(__file__).parents[3] / "config" / "bursar.yaml").read_text()
+    sections = text[text.index("# receipts:") :]
+    shown = re.sub(r"^# (receipts:|wallets:|  \S)", r"\1", sections, flags=re.MULTILINE)
+    (tmp_path / "bursar.yaml").write_text(shown)
+
+    settings = load_settings(tmp_path / "bursar.yaml", {})
+
+    assert settings.receipts == ReceiptSettings()
+    assert settings.wallets == WalletSettings.model_validate({"keep": "5%"})
+    for section in (settings.receipts, settings.wallets):
+        assert section.model_fields_set == set(type(section).model_fields)

@@ -57,6 +57,22 @@ async def test_the_admin_plane_is_the_parents(server: SeveralProcesses) -> None:
     assert reloaded["changes"] == []
 
 
+async def test_receipts_and_wallets_are_told_without_a_worker_being_asked(
+    server: SeveralProcesses,
+) -> None:
+    addresses = await server.start()
+
+    receipts = await admin(addresses.admin, "/admin/v1/receipts")
+    ran = await admin(addresses.admin, "/admin/v1/receipts/run", "POST")
+    wallets = await admin(addresses.admin, "/admin/v1/wallets")
+
+    assert [row["provider"] for row in receipts["items"]] == ["sim"]
+    assert ran == {"results": {}, "finished": True}
+    assert [row["never"] for row in wallets["items"]] == [
+        "no key of it may ask: set management_key"
+    ]
+
+
 async def test_a_ledger_that_is_away_does_not_keep_it_from_starting(
     configuration: Configuration,
 ) -> None:

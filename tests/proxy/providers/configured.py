@@ -16,6 +16,8 @@ class Configured:
     kind: str = "openai"
     base_url: str = "https://provider.example"
     api_key: str = "sk-own"
+    management_key: str = ""
+    billing_key: str = ""
     paths: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
 

@@ -102,6 +102,12 @@ class Witness:
     def named(self, name: str) -> list[tuple[object, ...]]:
         return [event for event in self.events if event[0] == name]
 
+    def receipts_failed(self, fault: Exception) -> None:
+        self.events.append(("failed", repr(fault)))
+
+    def receipts_never_come(self, provider: str, reason: str) -> None:
+        self.events.append(("never_come", provider, reason))
+
     def receipt_booked(
         self, provider: str, call_id: str, adjustment: Adjustment, moved: Moved
     ) -> None:
@@ -204,6 +210,7 @@ class World:
         ids: Sequence[str] | None = None,
         tokens: tuple[int, int] = (30, 12),
         diem: int = 0,
+        tier: str | None = None,
         after_ms: int = 0,
         reservation: Reservation | None = None,
         quote: bool = True,
@@ -215,7 +222,7 @@ class World:
             "certainty": certainty,
             "nano_usd": nano_usd,
             "usage": [usage],
-            "service_tier": None,
+            "service_tier": tier,
             "generation_ids": [f"gen-{call_id}"] if ids is None else list(ids),
         }
         amounts = Amounts(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -11,13 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.budgets import Budget
+from policies.call_ids import new_call_id
 from policies.ledger.interface import Ask, CallRecord
 from policies.money import EXACT_MAX
 from policies.reservations import State
 from policies.units import CALLS, INPUT_TOKENS, OUTPUT_TOKENS, TOKENS, USD
 from policies.usage import Usage
 from policies.windows import Lifetime
-from proxy.receipts.compare import Adjustment, adjust, day_name, known, without_receipt
+from proxy.receipts.compare import METERING, Adjustment, adjust, day_name, known, without_receipt
 from proxy.receipts.receipt import Final, SetAside
 from tests.doubles.calls import reservation_of
 from tests.doubles.fake_clock import NOON_MS
@@ -268,6 +270,31 @@ def test_a_receipt_adds_up_by_model_and_by_minute() -> None:
         "@1300|billed": 1_008,
         "@1300|calls": 1,
     }
+
+
+def test_what_was_metered_again_is_no_bill_of_the_account() -> None:
+    found = record(certainty="at_least")
+    receipt = Final(nano_usd=50)
+
+    metered = adjust(found, known(found), receipt, source=METERING, absurd_factor=100)
+
+    assert isinstance(metered, Adjustment)
+    assert dict(metered.tally.counts) == {
+        "acme/mini|receipted": 1,
+        "acme/mini|billed": 50,
+        "acme/mini|metered": 700,
+    }
+
+
+@pytest.mark.parametrize(("came_ms", "minute"), [(-120_000, "@1258"), (0, "@1300"), (1, "@1300")])
+def test_a_call_that_was_reserved_late_counts_when_it_came_in(came_ms: int, minute: str) -> None:
+    found = record()
+    call_id = new_call_id(NOON_MS + came_ms)
+    late = replace(found, reservation=replace(found.reservation, call_id=call_id))
+
+    counts = dict(booked(late, Final(nano_usd=5)).tally.counts)
+
+    assert counts[f"{minute}|calls"] == 1
 
 
 def test_what_was_not_metered_exactly_is_not_compared() -> None:

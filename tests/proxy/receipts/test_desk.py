@@ -229,6 +229,25 @@ async def test_what_has_no_price_is_not_metered_again(
     assert await here.spent() == [HELD if certainty == "expired" else 700]
 
 
+async def test_a_tier_without_a_price_leaves_the_call_at_its_metered_amount(here: World) -> None:
+    here.prices = FakePrices(price())
+    here.adapter.says("gen-a", Never("subscription", USED))
+    await here.settle(certainty="at_least", tier="platinum")
+
+    assert await here.round() == {"never": 1}
+    assert await here.spent() == [700]
+
+
+@pytest.mark.parametrize("tokens", [2**30, 2**40])
+async def test_tokens_beyond_belief_are_not_metered(here: World, tokens: int) -> None:
+    here.prices = FakePrices(price())
+    here.adapter.says("gen-a", Never("subscription", Usage(output_tokens=tokens)))
+    await here.settle(certainty="at_least")
+
+    assert await here.round() == {"set_aside": 1}
+    assert await here.spent() == [700]
+
+
 # When it is asked again…
 
 

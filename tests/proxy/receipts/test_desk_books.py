@@ -299,6 +299,38 @@ async def test_a_call_that_two_desks_look_up_at_once_is_booked_once(here: World)
     assert (await here.sums())[f"{MODEL}|receipted"] == 1
 
 
+async def test_a_call_that_two_desks_give_up_at_once_is_given_up_once(here: World) -> None:
+    await here.settle()
+    queue = here.ledger.keys.receipts(PROVIDER, "due")
+    here.adapter.says("gen-a", Never("subscription"))
+    both = asyncio.Barrier(2)
+
+    async def wait(target: object) -> None:
+        async with both:
+            pass
+
+    async def late() -> None:
+        await here.commands.execute("ZADD", queue, 0, "a")
+        await here.round()
+
+    here.upstream.before = wait
+    await asyncio.gather(here.round(), late())
+
+    assert len(here.watch.named("given_up")) == 1
+    assert (await here.sums())[f"{MODEL}|never"] == 1
+    assert (await here.spent())[0] == 700
+
+
+@pytest.mark.parametrize(("billed", "word"), [(10**12, "booked"), (10**12 + 1, "set_aside")])
+async def test_a_call_whose_price_nobody_knew_is_not_absurd_for_being_dear(
+    here: World, billed: int, word: str
+) -> None:
+    await here.settle(nano_usd=0, certainty="unpriced", quote=False)
+    here.adapter.says("gen-a", Final(nano_usd=billed))
+
+    assert await here.round() == {word: 1}
+
+
 async def test_a_late_settlement_changes_nothing_that_was_billed(here: World) -> None:
     held = await here.expire()
     here.adapter.says("gen-a", BILLED)

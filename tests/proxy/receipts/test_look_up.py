@@ -31,6 +31,7 @@ ANSWERS: dict[str, Result] = {
     "never": Never("it is a subscription"),
     "slow": SlowDown(7_000),
     "pending": Pending("not billed yet"),
+    "down": Pending("status 503"),
     "aside": SetAside("negative"),
     "unknown": UnknownId(),
 }
@@ -92,7 +93,7 @@ class Provider:
             assert request.transport is not None
             request.transport.abort()
             return cut
-        status = 422 if word == "slow" else 200
+        status = {"slow": 422, "down": 503}.get(word, 200)
         return web.Response(status=status, headers={"Retry-After": "7"}, text=word)
 
 
@@ -156,6 +157,9 @@ async def test_a_receipt_is_asked_for_as_the_adapter_says(
         # The provider knows the call: other ids would say no more.
         (["unknown", "pending", "final"], 2, ANSWERS["pending"]),
         (["never", "final"], 1, ANSWERS["never"]),
+        # A place with a fault says nothing about other ids and places.
+        (["down", "final"], 2, BILLED),
+        (["down", "unknown"], 2, ANSWERS["down"]),
         # It wants fewer requests: not one more.
         (["slow", "final"], 1, ANSWERS["slow"]),
         (["unknown", "slow", "final"], 2, ANSWERS["slow"]),
