@@ -45,15 +45,15 @@ from proxy.keys import KeyRing
 from proxy.prices.book import PriceBook
 from proxy.prices.names import same_model
 from proxy.prices.refresh import PriceRefresh
+from proxy.providers.agipower import by_subscription
 from proxy.providers.catalog import build_provider
 from proxy.providers.connection import Upstream
 from proxy.providers.interface import Provider
-from proxy.receipts.adapters.agipower import SUBSCRIPTION_PREFIX
 from proxy.receipts.assembly import Surroundings
 from proxy.receipts.assembly import assemble as assemble_receipts
 from proxy.receipts.watch import ReceiptWatch
 from proxy.receipts.work import ReceiptWork
-from proxy.settings import ProviderSettings, Settings
+from proxy.settings import Settings
 from proxy.tasks import Tasks
 from proxy.wallets.assembly import assemble as assemble_wallets
 from proxy.wallets.watch import WalletWatch
@@ -144,11 +144,11 @@ class Application:
             watch=WalletWatch(watch.metrics.billing, watch.log, self._clock),
         )
         for name, provider in settings.providers.items():
-            if provider.kind == "agipower" and not _by_subscription(provider):
+            if provider.kind == "agipower" and not by_subscription(provider):
                 self.prices.charge_no_credit(name, "flows")
 
     def _set_rate(self, provider: str, credit: str, usd_per_credit: Decimal) -> None:
-        if _by_subscription(self.settings.providers[provider]):
+        if by_subscription(self.settings.providers[provider]):
             self.prices.set_credit_rate(provider, credit, usd_per_credit)
 
     def _due(self, provider: str, conclusion: Conclusion) -> Due | None:
@@ -357,11 +357,6 @@ class Application:
             for charge in entry.reservation.charges
             if charge.budget in self.rulebook.budgets
         )
-
-
-def _by_subscription(provider: ProviderSettings) -> bool:
-    """Tell whether calls are paid for in Flows (facts: providers.md, 1.2)."""
-    return provider.kind == "agipower" and provider.api_key.startswith(SUBSCRIPTION_PREFIX)
 
 
 def _upstream(settings: Settings, idle_ms: int) -> Upstream:

@@ -16,6 +16,7 @@ from proxy.cli.configuration import config_option, configured, json_option
 from proxy.cli.ledger_access import LedgerAccess, with_ledger
 from proxy.cli.output import console, show_json, table
 from proxy.cli.times import span
+from proxy.receipts.schedule import Schedule
 
 #: Where a receipt was found.
 _SOURCES: Final = {
@@ -82,12 +83,12 @@ class _Waiting:
 
 
 async def _waiting(access: LedgerAccess, call: CallView) -> _Waiting:
-    execute, keys, now_ms = access.commands.execute, access.ledger.keys, access.ledger.now_ms()
+    now_ms = access.ledger.now_ms
     if call.provider is None:
-        return _Waiting(now_ms)
-    due = await execute("ZSCORE", keys.receipts(call.provider, "due"), call.id)
-    aside = await execute("HGET", keys.receipts(call.provider, "aside"), call.id)
-    return _Waiting(now_ms, None if due is None else int(float(due)), (aside or b"").decode())
+        return _Waiting(now_ms())
+    schedule = Schedule(access.commands, access.ledger.keys, now_ms)
+    due_ms = await schedule.due_ms(call.provider, call.id)
+    return _Waiting(now_ms(), due_ms, await schedule.aside(call.provider, call.id))
 
 
 def _charges(record: CallRecord) -> list[tuple[str, str, str, str]]:

@@ -14,9 +14,9 @@ from proxy.cli.receipt_rows import ReceiptRows
 from proxy.gateway.watch import Watch
 from proxy.prices.book import PriceBook
 from proxy.prices.refresh import PriceRefresh
+from proxy.providers.agipower import by_subscription
 from proxy.providers.catalog import build_provider
 from proxy.providers.connection import Upstream
-from proxy.receipts.adapters.agipower import SUBSCRIPTION_PREFIX
 from proxy.receipts.assembly import Surroundings, assemble
 from proxy.receipts.watch import ReceiptWatch
 from proxy.settings import Settings
@@ -84,7 +84,7 @@ class _Metering:
         self._subscribed = {
             name: provider
             for name, provider in settings.providers.items()
-            if provider.kind == "agipower" and provider.api_key.startswith(SUBSCRIPTION_PREFIX)
+            if by_subscription(provider)
         }
         self._store = WalletStore(access.commands, access.ledger.keys)
         self._prices = prices

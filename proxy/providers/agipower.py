@@ -38,6 +38,7 @@ PATHS: Final = {
 }
 # google-genai's own default in Vertex mode is v1beta1, which AGIPower is not known to have.
 _VERSIONS: Final = {"v1beta1": "v1beta"}
+_SUBSCRIPTION_PREFIX: Final = "sk-ss-v1-"
 # providers.md, 1.9 and trap 14: the type is spelt `quote_exceeded`, and the code is a string.
 _SIGNS: Final[tuple[Sign, ...]] = (
     (PAYMENT_REQUIRED, b"quote_exceeded", Exhausted.QUOTA),
@@ -53,6 +54,11 @@ _MODEL_OPERATIONS: Final = frozenset(
     }
 )
 _LIST: Final = Endpoint(operation=Operation.MODELS, dialect="chat_completions", metered=False)
+
+
+def by_subscription(settings: ProviderSettings) -> bool:
+    """Tell whether calls are paid for in Flows, and never billed one by one (facts: providers.md, 1.2)."""
+    return settings.kind == "agipower" and settings.api_key.startswith(_SUBSCRIPTION_PREFIX)
 
 
 class AgiPower:

@@ -135,6 +135,18 @@ class Schedule:
         flat = await self._commands.execute("HGETALL", self._keys.receipts(provider, "aside"))
         return {flat[i].decode(): flat[i + 1].decode() for i in range(0, len(flat), 2)}
 
+    async def due_ms(self, provider: str, call_id: str) -> int | None:
+        """Return when a call's receipt is looked for next; None: it is not waited for."""
+        due = await self._commands.execute("ZSCORE", self._keys.receipts(provider, "due"), call_id)
+        return None if due is None else int(float(due))
+
+    async def aside(self, provider: str, call_id: str) -> str:
+        """Return why what came for a call does not add up; empty: nothing such came."""
+        found = await self._commands.execute(
+            "HGET", self._keys.receipts(provider, "aside"), call_id
+        )
+        return (found or b"").decode()
+
     async def waiting(self, provider: str) -> Waiting:
         """Return how a provider's queue stands."""
         keys, execute = self._keys, self._commands.execute

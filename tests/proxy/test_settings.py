@@ -127,7 +127,7 @@ def test_intervals_and_sizes_are_texts_with_units(tmp_path: Path) -> None:
     settings = load_text(
         tmp_path,
         "receipts: {first_after: 50ms, retry_after: 2s, retry_after_max: 1h, give_up_after: 1d}\n"
-        "wallets: {every: 1s}\n"
+        "wallets: {every: 1s, keep: 0%}\n"
         "gateway:\n"
         "  timeouts: {connect: 5s, upstream_idle: 10m, shutdown: 1m}\n"
         "  drain: {calls_max: 10, bytes_max: 100 kB, time: 90s}\n"
@@ -139,6 +139,7 @@ def test_intervals_and_sizes_are_texts_with_units(tmp_path: Path) -> None:
     assert settings.receipts.retry_after_max_ms == 3_600_000
     assert settings.receipts.give_up_after_ms == 86_400_000
     assert settings.wallets.every_ms == 1_000
+    assert settings.wallets.keep == 0
     assert settings.gateway.timeouts.upstream_idle_ms == 600_000
     assert settings.gateway.drain.bytes_max == 100_000
     assert settings.gateway.drain.time_ms == 90_000

@@ -9,6 +9,7 @@ from typing import Any, Final
 from policies.usage import Usage
 from proxy.dialects.counts import name_of, split_write
 from proxy.dialects.openai_usage import inclusive_usage
+from proxy.providers.agipower import by_subscription
 from proxy.providers.interface import ProviderSettings, Target
 from proxy.providers.targets import bearer
 from proxy.receipts import receipt
@@ -24,8 +25,6 @@ from proxy.receipts.adapters.answers import (
 from proxy.receipts.adapters.figures import Unreadable, nano, tokens
 from proxy.receipts.adapters.lookups import PLACE, Lookups
 
-#: 1.2: such a key is charged in Flows; the bill of its calls is never told.
-SUBSCRIPTION_PREFIX: Final = "sk-ss-v1-"
 # Trap 8: the documents call the parameter generate_id, and send id.
 PATHS: Final = (
     f"/api/v1/management/generation?id={PLACE}",
@@ -49,7 +48,7 @@ class AgiPower:
         Raises:
             ValueError: its path for look-ups has no place for the id.
         """
-        subscribed = settings.api_key.startswith(SUBSCRIPTION_PREFIX)
+        subscribed = by_subscription(settings)
         managed = subscribed and bool(settings.management_key)
         self._key_name = "management_key" if managed else "api_key"
         auth = bearer(settings.management_key if managed else settings.api_key)

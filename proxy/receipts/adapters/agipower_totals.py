@@ -15,9 +15,9 @@ from typing import Any, Final, TypeGuard
 
 from policies.clock import utc
 from policies.money import EXACT_MAX
+from proxy.providers.agipower import by_subscription
 from proxy.providers.interface import ProviderSettings, Target
 from proxy.providers.targets import bearer, billing_target
-from proxy.receipts.adapters.agipower import SUBSCRIPTION_PREFIX
 from proxy.receipts.adapters.answers import mapping, pause_ms
 from proxy.receipts.adapters.figures import Unreadable, nano, shown, tokens
 from proxy.receipts.billed_hours import (
@@ -72,8 +72,7 @@ class AgiPowerTotals:
                 raise ValueError(f"path '{COST}' has no {place}: all totals would be the same")
         self._settings = settings
         self._auth = bearer(settings.management_key)
-        keys = (settings.api_key, *(other.api_key for other in others))
-        self._subscribed = any(key.startswith(SUBSCRIPTION_PREFIX) for key in keys)
+        self._subscribed = any(by_subscription(each) for each in (settings, *others))
         # Calls of a subscription of ours stay at their metered amount, also when they were billed as
         # extra usage: that is no ghost. A subscription that is none of ours is one.
         self.scope: Final = METERED if self._subscribed else f"{METERED},{EXTRA_USAGE}"

@@ -11,6 +11,7 @@ from typing import Final
 
 from policies.clock import rfc3339
 from policies.units import USD
+from proxy.providers.agipower import by_subscription
 from proxy.providers.interface import ProviderSettings, Target
 from proxy.providers.targets import bearer, billing_target
 from proxy.wallets.adapters.answers import (
@@ -37,8 +38,6 @@ _PATHS: Final = {
     BALANCE: "/api/v1/management/payg/balance",
     FLOW_RATE: "/api/v1/management/flow_rate",
 }
-#: 1.2: calls with such a key draw on the subscription, all others on the balance.
-_SUBSCRIPTION_PREFIX: Final = "sk-ss-v1-"
 #: Trap 15: management endpoints say 422 where the newer ones say 429.
 _SLOW: Final = TOO_MANY_REQUESTS | {422}
 _WINDOWS: Final = (("quota_5_hour", "5_hour"), ("quota_7_day", "7_day"))
@@ -51,7 +50,7 @@ class AgiPowerWallet:
     """Asks with the management key; which quotas gate calls depends on the inference key."""
 
     def __init__(self, settings: ProviderSettings) -> None:
-        self._by_subscription = settings.api_key.startswith(_SUBSCRIPTION_PREFIX)
+        self._by_subscription = by_subscription(settings)
         auth = bearer(settings.management_key)
         # The detail comes first: it tells the account's state, and mostly the worth of a Flow too.
         wanted = (DETAIL, FLOW_RATE) if self._by_subscription else (DETAIL, BALANCE, FLOW_RATE)

@@ -258,9 +258,18 @@ async def test_what_does_not_add_up_is_news_once(queue: Queue) -> None:
     assert not await schedule.set_aside("p", "a", "absurd")
     assert await queue.other.set_aside("p", "b", "absurd")
     assert await schedule.asides("p") == {"a": "negative", "b": "absurd"}
+    assert [await schedule.aside("p", each) for each in "ab"] == ["negative", "absurd"]
 
     await schedule.not_aside("p", "a")
     assert await schedule.asides("p") == {"b": "absurd"}
+    assert await schedule.aside("p", "a") == ""
+
+
+async def test_it_is_told_when_a_call_is_looked_for_next(queue: Queue) -> None:
+    await queue.put("a", in_ms=500)
+
+    assert await queue.schedule.due_ms("p", "a") == queue.clock.now_ms() + 500
+    assert await queue.schedule.due_ms("p", "b") is None
 
 
 async def test_how_a_queue_stands(queue: Queue) -> None:
