@@ -19,9 +19,9 @@ from policies import texts
 from policies.documents import Document, Name, Text, Texts, validated
 from policies.lined_yaml import Lined, Mistakes, read
 from policies.texts import suggestion
+from proxy.archive_settings import AlertSettings, ArchiveSettings
 from proxy.billing_settings import ReceiptSettings, WalletSettings, check_receipts
 from proxy.setting_values import (
-    ArchiveUrl,
     Count,
     Dollars,
     Duration,
@@ -133,13 +133,6 @@ class LedgerSettings(Document):
     lease_ms: Duration = Field(default=60_000, alias="lease")
 
 
-class ArchiveSettings(Document):
-    """Where the journal is kept."""
-
-    #: Left out: SQLite under `data_dir`.
-    url: ArchiveUrl | None = Field(default=None, repr=False)
-
-
 class ProviderSettings(Document):
     """Who is forwarded to."""
 
@@ -243,6 +236,7 @@ class Settings(Document):
     prices: dict[Text, PriceSettings] = Field(default_factory=dict)
     receipts: ReceiptSettings = ReceiptSettings()
     wallets: WalletSettings = WalletSettings()
+    alerts: AlertSettings = AlertSettings()
     #: Processes that share the port.
     workers: Annotated[int, Field(ge=1, le=256)] = 1
     log: LogSettings = LogSettings()

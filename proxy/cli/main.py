@@ -24,10 +24,12 @@ COMMANDS: Final = {
     "run": ("proxy.cli.run", "Run a program whose LLM calls have a budget."),
     "check": ("proxy.cli.check", "Validate configuration and policies."),
     "keys": ("proxy.cli.keys", "Create, list, rotate and revoke keys."),
-    "budgets": ("proxy.cli.budgets", "Show what is spent and what is left."),
-    "calls": ("proxy.cli.calls", "Show the life of a call."),
+    "budgets": ("proxy.cli.budgets", "Show what is spent and what is left, and grant more."),
+    "calls": ("proxy.cli.calls", "List calls, and show the life of one."),
     "receipts": ("proxy.cli.receipts", "Show and fetch what providers billed."),
-    "audit": ("proxy.cli.audit", "Read the journal."),
+    "audit": ("proxy.cli.audit", "Read, export and verify the journal."),
+    "ledger": ("proxy.cli.ledger", "Compare the ledger with the archive, and rebuild it."),
+    "backtest": ("proxy.cli.backtest", "Show what other policies would have done to past calls."),
     "simulate-provider": ("proxy.cli.simulate_provider", "Run the simulated provider alone."),
 }
 

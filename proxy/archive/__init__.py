@@ -1,0 +1,1 @@
+"""The archive: the journal in SQL, hash-chained, and what is read from it."""
