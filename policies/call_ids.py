@@ -19,6 +19,12 @@ def new_call_id(now_ms: int) -> str:
     return _PREFIX + "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
 
 
+def earliest_call_id(at_ms: int) -> str:
+    """Return what sorts before every id of a call that came in at this time or later."""
+    number = at_ms << _CHANCE_BITS
+    return _PREFIX + "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
+
+
 def came_in_ms(call_id: str) -> int | None:
     """Return when the call of an id came in, by its worker's clock; None: the id does not tell."""
     letters = call_id.removeprefix(_PREFIX)

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from policies import texts
 from policies.budgets import Budget, Mode, QuoteKind, Scope
-from policies.lined_yaml import Lined, Mistakes, Place, read, yaml_files
+from policies.lined_yaml import Lined, Mistake, Mistakes, Place, read, yaml_files
 from policies.rulebook import UNATTRIBUTED, Acceptable, Rulebook, Team
 from policies.schema_faults import fault_text
 from policies.texts import suggestion
@@ -186,6 +186,25 @@ def load(paths: Sequence[Path], environ: Mapping[str, str] = NO_VARIABLES) -> Ru
         mistakes += sorted(lined.mistakes, key=lambda mistake: mistake.line)
     if mistakes:
         raise PolicyErrors(mistakes)
+    return rulebook
+
+
+def rulebook_of(document: object, source: str) -> Rulebook:
+    """Return what a document in the form of one policy file means.
+
+    Args:
+        document: values as JSON has them.
+        source: what mistakes name as their file.
+
+    Raises:
+        PolicyErrors: it cannot be used.
+    """
+    if not isinstance(document, dict):
+        raise PolicyErrors([Mistake(source, 1, "", "is not a mapping: it is no policy file")])
+    lined = Lined(file=source, data=document)
+    rulebook = _merged([lined])
+    if lined.mistakes:
+        raise PolicyErrors(lined.mistakes)
     return rulebook
 
 

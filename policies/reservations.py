@@ -60,6 +60,16 @@ def sources(operation: Operation) -> tuple[State, ...]:
     return tuple(state for state, at in TRANSITIONS if at is operation)
 
 
+def leading_to(state: State) -> tuple[State, ...]:
+    """Return the states from which a call can still come to this one."""
+    found: set[State] = set()
+    news = {state}
+    while news:
+        news = {source for (source, _), at in TRANSITIONS.items() if at in news} - found
+        found |= news
+    return tuple(each for each in State if each in found)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
     """What one call holds of one budget, with the counter that it is held on."""

@@ -177,6 +177,15 @@ def parse_duration_ms(text: str) -> int:
     return int(match[1]) * _UNITS_MS[match[2]]
 
 
+def duration_text(milliseconds: int) -> str:
+    """Return a duration as policies write it, in the largest unit that it is a multiple of."""
+    unit, worth_ms = max(
+        ((unit, worth) for unit, worth in _UNITS_MS.items() if milliseconds % worth == 0),
+        key=lambda found: found[1],
+    )
+    return f"{milliseconds // worth_ms}{unit}"
+
+
 def parse_window(text: str, timezone: str) -> Window:
     """Return the window that a policy names: `month`, `lifetime`, `rolling 5h`, `first-use 5h`.
 

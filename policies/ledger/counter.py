@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from policies.decisions import Standing
-from policies.journal import Movement
+from policies.journal import Check, Movement
 from policies.ledger.interface import Ask
-from policies.ledger.keys import FIRST_USE, REPORTED, ROLLING, Placement
+from policies.ledger.keys import FIRST_USE, FIXED, REPORTED, ROLLING, Placement
 from policies.ledger.standings import CLOSED, standing_of
 from policies.money import EXACT_MAX
 from policies.reservations import Charge
@@ -156,6 +156,27 @@ def slot_of(placement: Placement, counter: Counter, now_ms: int) -> int:
     return counter.start_ms if placement.kind == FIRST_USE else 0
 
 
+def check(ask: Ask, placement: Placement, counter: Counter, now_ms: int) -> Check:
+    """Return what an entry says of one budget's part in a decision."""
+    budget, slot = ask.budget, slot_of(placement, counter, now_ms)
+    return Check(
+        budget=budget.name,
+        subject=ask.subject,
+        unit=budget.unit,
+        counter=placement.counter,
+        kind=placement.kind,
+        length_ms=placement.end_ms if placement.kind == FIXED else placement.length_ms,
+        bucket_ms=placement.bucket_ms,
+        slot=slot,
+        held=ask.held,
+        bound=ask.bound,
+        limit=max(0, slot) if placement.kind == REPORTED else budget.limit,
+        mode=budget.mode,
+        overrun_max=budget.overrun_max,
+        short=is_short(ask, placement, counter, now_ms),
+    )
+
+
 def movement(
     ask: Ask, placement: Placement, counter: Counter, *, reserved_change: int = 0
 ) -> Movement:
@@ -171,19 +192,39 @@ def movement(
     )
 
 
-def moved(
-    charge: Charge, counter: Counter, spent_change: int, *, pending: bool, prior: bool
+def book(
+    counter: Counter | None, charge: Charge, *, pending: bool, old: int, new: int, now_ms: int
 ) -> Movement:
-    """Return what an entry says of one counter when a call's money moved on."""
+    """Book that a call is charged `new` and no longer `old`; return what the journal says of it.
+
+    Args:
+        counter: None: it is gone, and nothing is booked.
+        pending: the call is reserved, and its reservation ends with this.
+    """
+    counts, kept = counter is not None, counter or Counter()
+    if charge.kind == ROLLING:
+        counts &= charge.slot >= kept.evict(now_ms, charge.length_ms, charge.bucket_ms)
+    elif charge.kind == FIRST_USE:
+        counts &= kept.start_ms == charge.slot
+    if pending and (counts or (charge.kind == ROLLING and counter is not None)):
+        kept.reserved -= charge.held
+        kept.excess -= max(0, charge.bound - charge.held)
+    if counts:
+        kept.spent += new - old
+        kept.overrun += max(0, new - charge.held) - max(0, old - charge.held)
+        if charge.kind == ROLLING and new != old:
+            kept.buckets[charge.slot] = kept.buckets.get(charge.slot, 0) + new - old
+    # Of a fixed window the charge has the end where others have a length; 0: it has none.
+    ends_ms = charge.length_ms if charge.kind == FIXED else 0
     return Movement(
         counter=charge.counter,
         unit=charge.unit,
-        spent_change=spent_change,
+        spent_change=new - old if counts else 0,
         reserved_change=-charge.held if pending else 0,
-        spent=counter.spent,
-        reserved=counter.reserved,
-        overrun=counter.overrun,
-        prior_period=prior,
+        spent=kept.spent,
+        reserved=kept.reserved,
+        overrun=kept.overrun,
+        prior_period=not counts or 0 < ends_ms <= now_ms,
     )
 
 

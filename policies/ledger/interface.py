@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
 from policies.budgets import Budget
 from policies.decisions import Decision, Moved, Standing
 from policies.journal import Entry
+from policies.ledger.keys import FIRST_USE, REPORTED, ROLLING
+from policies.money import EXACT_MAX
 from policies.reservations import Reservation, State
 from policies.units import Amounts
 
@@ -56,6 +58,60 @@ class CallRecord:
     ended_ms: int = 0
     #: Ids under which the provider may know it, likeliest first.
     generation_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CounterRecord:
+    """What the archive has of one counter, in its budget's unit; the ledger is to have no less.
+
+    `kind`, `length_ms` and `bucket_ms` are those of the counter's charges (`reservations.Charge`).
+    """
+
+    #: Its identity in the ledger (`keys.counter_name`).
+    counter: str
+    kind: str
+    length_ms: int
+    bucket_ms: int = 0
+    #: All that was booked: in the fixed window, or since `start_ms`. Of a rolling window `buckets` count.
+    spent: int = 0
+    overrun: int = 0
+    #: Rolling: what was booked in each sub-bucket, by its number (`Charge.slot`).
+    buckets: Mapping[int, int] = field(default_factory=dict)
+    #: First-use: when the window began.
+    start_ms: int = 0
+
+    def __post_init__(self) -> None:
+        """Check what no counter can come to.
+
+        Raises:
+            ValueError: the window is a provider's own, whose counter means nothing without the
+                provider's next report; or a number is impossible.
+        """
+        if self.kind == REPORTED:
+            raise ValueError(f"'{self.counter}' is a provider's own window: it is reported anew")
+        amounts = (self.spent, self.overrun, *self.buckets.values())
+        if not all(0 <= amount <= EXACT_MAX for amount in amounts):
+            raise ValueError(f"'{self.counter}' cannot have come to {amounts}")
+        if (self.kind == ROLLING and self.bucket_ms <= 0) or (
+            self.kind == FIRST_USE and self.start_ms <= 0
+        ):
+            raise ValueError(f"'{self.counter}' lacks what its window is made of")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """How a counter stands, and stood before it was raised, in its budget's unit."""
+
+    spent_before: int
+    overrun_before: int
+    spent: int
+    reserved: int
+    overrun: int
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything had to be raised."""
+        return (self.spent, self.overrun) != (self.spent_before, self.overrun_before)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,6 +277,57 @@ class Ledger(Protocol):
         """
         ...
 
+    async def restore_call(self, record: CallRecord, *, due: Due | None = None) -> bool:
+        """Give the ledger back what it lost of a call: nothing of it, or all since an older state.
+
+        A call that is not there is put there: if it is reserved, with its lease begun anew and held
+        on its counters. One that is there in a state that leads to the record's moves on to it, and
+        its money with it. Any other stays: the ledger knows better.
+
+        What a missing call was charged is not booked again: `restore_counter` raises the counters.
+        So there is an order: first the calls that the ledger still has, then the counters, and the
+        calls that it lost behind them, so that what these do meanwhile comes on top.
+
+        Args:
+            record: as the archive has the call. A reserved one is charged nothing yet.
+            due: settled and expired calls: when to look for the receipt.
+
+        Returns:
+            Whether anything was given back; that is journalled (`journal.RESTORE`) in the same step.
+        """
+        ...
+
+    async def restore_counter(self, record: CounterRecord) -> Restored:
+        """Raise a counter to what the archive has of it; what the ledger has more stays.
+
+        Of a rolling window each sub-bucket is raised that still counts. Of a first-use window that
+        another one followed, nothing; but if the other began before it was over, then only because
+        this one was forgotten, and the other is raised in its place.
+
+        What was raised is journalled (`journal.RESTORE`) in the same step.
+
+        What was raised is journalled (`journal.RESTORE`) in the same step.
+
+        Raises:
+            ValueError: the window is a provider's own: what is spent there means nothing without
+                the provider's next report.
+        """
+        ...
+
+    async def note(self, kind: str, data: str) -> None:
+        """Journal an administrative act, which is about no call.
+
+        Unlike everything else it is not idempotent: repeated, it is journalled again.
+
+        Args:
+            kind: what was done, such as `policies_loaded`.
+            data: JSON text. It names who did it (`actor`) and from where (`from`).
+
+        Raises:
+            ValueError: the kind is that of a decision or a movement of money.
+        """
+        ...
+
     async def journal(self, *, after: str = "-", count_max: int = 100) -> Sequence[Entry]:
         """Return journal entries in order, behind the given id (`-`: from the beginning)."""
         ...
@@ -229,3 +336,18 @@ class Ledger(Protocol):
 def reservation_amounts(reservation: Reservation, amounts: Amounts) -> Iterable[int]:
     """Return what each charge of a reservation comes to, in the order of its charges."""
     return (amounts.of(charge.unit) for charge in reservation.charges)
+
+
+def complete(record: CallRecord) -> CallRecord:
+    """Return the record of a call if it says what every budget is charged.
+
+    Raises:
+        ValueError: it does not, or its call is reserved and charged all the same.
+    """
+    charges = record.reservation.charges
+    if len(record.charged) == (0 if record.state is State.RESERVED else len(charges)):
+        return record
+    raise ValueError(
+        f"call {record.reservation.call_id} is {record.state}, and has {len(record.charged)} amounts "
+        f"for {len(charges)} charges"
+    )

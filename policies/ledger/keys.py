@@ -23,7 +23,15 @@ class Keys:
     script may touch them all, and organisations spread over the shards.
     """
 
-    __slots__ = ("callers", "callers_version", "deadlines", "journal", "prefix")
+    __slots__ = (
+        "callers",
+        "callers_version",
+        "deadlines",
+        "grants",
+        "grants_version",
+        "journal",
+        "prefix",
+    )
 
     def __init__(self, organization: str) -> None:
         """Name everything once: a call asks for these names ten times."""
@@ -37,6 +45,10 @@ class Keys:
         self.callers = f"{self.prefix}:keys"
         #: Counts up whenever a caller's key changes.
         self.callers_version = f"{self.prefix}:keys:version"
+        #: The hash of grants by their id.
+        self.grants = f"{self.prefix}:grants"
+        #: Counts up whenever a grant is made or ended.
+        self.grants_version = f"{self.prefix}:grants:version"
 
     def topic(self, name: str) -> str:
         """Return the hash of values that were journalled last, by name, such as prices."""
@@ -57,6 +69,10 @@ class Keys:
     def wallet(self, provider: str) -> str:
         """Return what a provider last reported of its quotas."""
         return f"{self.prefix}:wallet:{provider}"
+
+    def alerts(self, part: str) -> str:
+        """Return what is kept of alerts: what was told, and what is still to be sent."""
+        return f"{self.prefix}:alerts:{part}"
 
     def claim(self, work: str) -> str:
         """Return the claim of one replica to do work that only one may do at a time."""

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Final
 
-from policies import journal as journal_kinds
 from policies.budgets import Budget
 from policies.clock import Clock
 from policies.decisions import Admitted, Decision, Duplicate, Moved, Refused, Standing
 from policies.errors import IllegalTransition, UnknownCall
-from policies.journal import Entry, Movement
+from policies.journal import ADMITTED, REFUSED, RESTORE, WOULD_REFUSE, Entry, Movement, act
 from policies.ledger.counter import (
     Counter,
-    is_short,
-    moved,
+    book,
+    check,
     movement,
     opened,
     peek,
@@ -24,34 +23,31 @@ from policies.ledger.counter import (
     slot_of,
     standings_of,
 )
-from policies.ledger.interface import Admission, Ask, CallRecord, Due, Tally, reservation_amounts
+from policies.ledger.interface import (
+    Admission,
+    Ask,
+    CallRecord,
+    CounterRecord,
+    Due,
+    Restored,
+    Tally,
+    complete,
+    reservation_amounts,
+)
 from policies.ledger.keys import (
-    FIRST_USE,
-    FIXED,
     REPORTED,
-    ROLLING,
     Placement,
     charge_of,
     counter_parts,
     place,
 )
+from policies.ledger.memory_call import MemoryCall, lost_call
+from policies.ledger.memory_journal import MemoryJournal
+from policies.ledger.restoring import hold_again, raise_to, raised
 from policies.reservations import DONE, Charge, Operation, Reservation, State, sources
 from policies.units import Amounts
 
 LEASE_MS: Final = 60_000
-
-
-@dataclass(slots=True)
-class _Call:
-    state: State
-    reservation: Reservation
-    charged: list[int]
-    data: str
-    outcome: str = ""
-    receipt: str = ""
-    ended_ms: int = 0
-    generation_ids: tuple[str, ...] = ()
-    deadline_ms: int = 0
 
 
 class MemoryLedger:
@@ -61,9 +57,8 @@ class MemoryLedger:
         self._clock = clock
         self._lease_ms = lease_ms
         self._counters: dict[str, Counter] = {}
-        self._calls: dict[str, _Call] = {}
-        self._journal: list[Entry] = []
-        self._last: dict[tuple[str, str], str] = {}
+        self._calls: dict[str, MemoryCall] = {}
+        self._journal = MemoryJournal(clock)
         self.keys_version = 0
         #: When to look for receipts, by queue and call.
         self.due: dict[tuple[str, str], int] = {}
@@ -88,37 +83,43 @@ class MemoryLedger:
             if known.state is not State.RESERVED:
                 return Duplicate(state=known.state)
             return self._admitted(known.reservation, asks, places, counters)
-        short = [
-            is_short(ask, at, counter, now_ms)
+        checks = [
+            check(ask, at, counter, now_ms)
             for ask, at, counter in zip(asks, places, counters, strict=True)
         ]
-        enforced = [at for at, ask in enumerate(asks) if short[at] and ask.budget.mode == "enforce"]
+        enforced = [at for at, each in enumerate(checks) if each.short and each.mode == "enforce"]
         if enforced and admission is not Admission.FORCE:
             if admission is Admission.DECIDE:
                 moves = list(map(movement, asks, places, counters))
-                self._write(journal_kinds.REFUSED, call_id, data, moves)
+                self._journal.write(REFUSED, call_id, data, moves, checks=checks)
             return self._refused(enforced[0], asks, places, counters)
-        reservation = self._hold(call_id, asks, places, counters, data=data, admission=admission)
+        forced = admission is Admission.FORCE
+        charges, moves = self._hold(asks, places, counters, forced=forced)
+        self._journal.write(ADMITTED, call_id, data, moves, checks=checks, forced=forced)
+        reservation = Reservation(call_id=call_id, at_ms=now_ms, charges=tuple(charges))
+        self._calls[call_id] = MemoryCall(
+            state=State.RESERVED,
+            reservation=reservation,
+            charged=[0] * len(charges),
+            data=data,
+            deadline_ms=now_ms + self._lease_ms,
+        )
         would_refuse = tuple(
-            ask.budget.name
-            for at, ask in enumerate(asks)
-            if short[at] and ask.budget.mode != "enforce"
+            each.budget for each in checks if each.short and each.mode != "enforce"
         )
         if would_refuse:
             said = json.dumps({"budgets": list(would_refuse)}, separators=(",", ":"))
-            self._write(journal_kinds.WOULD_REFUSE, call_id, said, [])
+            self._journal.write(WOULD_REFUSE, call_id, said)
         return self._admitted(reservation, asks, places, counters, would_refuse)
 
     def _hold(
         self,
-        call_id: str,
         asks: Sequence[Ask],
         places: Sequence[Placement],
         counters: Sequence[Counter],
         *,
-        data: str,
-        admission: Admission,
-    ) -> Reservation:
+        forced: bool,
+    ) -> tuple[list[Charge], list[Movement]]:
         now_ms = self.now_ms()
         charges, moves = [], []
         for ask, placement, counter in zip(asks, places, counters, strict=True):
@@ -126,8 +127,8 @@ class MemoryLedger:
             counter.reserved += ask.held
             counter.excess += max(0, ask.bound - ask.held)
             above = counter.spent + counter.reserved - ask.budget.limit - counter.overrun
-            forced = admission is Admission.FORCE and placement.kind != REPORTED
-            if forced and ask.budget.mode == "enforce" and above > 0:
+            enforced = ask.budget.mode == "enforce" and placement.kind != REPORTED
+            if forced and enforced and above > 0:
                 counter.overrun += above
             slot = slot_of(placement, counter, now_ms)
             charges.append(
@@ -136,16 +137,7 @@ class MemoryLedger:
                 )
             )
             moves.append(movement(ask, placement, counter, reserved_change=ask.held))
-        reservation = Reservation(call_id=call_id, at_ms=now_ms, charges=tuple(charges))
-        self._calls[call_id] = _Call(
-            state=State.RESERVED,
-            reservation=reservation,
-            charged=[0] * len(charges),
-            data=data,
-            deadline_ms=now_ms + self._lease_ms,
-        )
-        self._write(journal_kinds.ADMITTED, call_id, data, moves)
-        return reservation
+        return charges, moves
 
     def _admitted(
         self,
@@ -193,7 +185,7 @@ class MemoryLedger:
         """Let the reservation go: the call never reached the provider, or was refused unbilled."""
         if reservation.call_id not in self._calls:
             nothing = Reservation(call_id=reservation.call_id, at_ms=self.now_ms(), charges=())
-            self._calls[reservation.call_id] = _Call(
+            self._calls[reservation.call_id] = MemoryCall(
                 state=State.RELEASED, reservation=nothing, charged=[], data="{}", outcome=outcome
             )
             return Moved(state=State.RELEASED, changed=False)
@@ -256,47 +248,81 @@ class MemoryLedger:
             return Moved(state=target, changed=False)
         if call.state not in sources(operation):
             raise IllegalTransition(reservation.call_id, call.state, operation)
-        moves: list[Movement] = []
-        closed = sum(
-            self._charge(call, at, charge, charged[at], moves)
-            for at, charge in enumerate(call.reservation.charges)
-        )
+        moves = self._book(call, charged)
         call.state, call.charged = target, charged
         call.ended_ms = call.ended_ms or self.now_ms()
         if operation in (Operation.RECEIPT, Operation.GIVE_UP):
             call.receipt = outcome
         else:
             call.outcome = outcome
-        self._write(operation.value, reservation.call_id, outcome, moves)
-        return Moved(state=target, changed=True, prior_period=closed)
-
-    def _charge(
-        self, call: _Call, at: int, charge: Charge, new: int, moves: list[Movement]
-    ) -> bool:
-        """Correct one counter; return whether the window that the call was booked in is over."""
-        old = call.charged[at]
-        pending = call.state is State.RESERVED
-        counter = self._counters[charge.counter]
-        counts = True
-        if charge.kind == ROLLING:
-            counts = charge.slot >= counter.evict(self.now_ms(), charge.length_ms, charge.bucket_ms)
-        elif charge.kind == FIRST_USE:
-            counts = counter.start_ms == charge.slot
-        if pending and (counts or charge.kind == ROLLING):
-            counter.reserved -= charge.held
-            counter.excess -= max(0, charge.bound - charge.held)
-        if counts:
-            counter.spent += new - old
-            counter.overrun += max(0, new - charge.held) - max(0, old - charge.held)
-            if charge.kind == ROLLING and new != old:
-                counter.buckets[charge.slot] = counter.buckets.get(charge.slot, 0) + new - old
-        # Of a fixed window the charge has the end where others have a length; 0: it has none.
-        ends_ms = charge.length_ms if charge.kind == FIXED else 0
-        prior = not counts or 0 < ends_ms <= self.now_ms()
-        moves.append(
-            moved(charge, counter, new - old if counts else 0, pending=pending, prior=prior)
+        self._journal.write(operation.value, reservation.call_id, outcome, moves)
+        return Moved(
+            state=target, changed=True, prior_period=sum(each.prior_period for each in moves)
         )
-        return prior
+
+    def _book(self, call: MemoryCall, charged: Sequence[int]) -> list[Movement]:
+        """Correct the call's counters, in the order of its charges."""
+        return [
+            book(
+                self._counters.get(charge.counter),
+                charge,
+                pending=call.state is State.RESERVED,
+                old=old,
+                new=new,
+                now_ms=self.now_ms(),
+            )
+            for charge, old, new in zip(
+                call.reservation.charges, call.charged, charged, strict=True
+            )
+        ]
+
+    # Restoring…
+
+    async def restore_call(self, record: CallRecord, *, due: Due | None = None) -> bool:
+        """Give the ledger back what it lost of a call: nothing of it, or all since an older state."""
+        complete(record)
+        call = self._calls.get(call_id := record.reservation.call_id)
+        said = {"state": record.state.value}
+        if call is None:
+            moves = self._put_back(record)
+        elif call.leads_to(record):
+            said["was"] = call.state.value
+            moves = self._book(call, record.charged)
+            call.take(record)
+        else:
+            return False
+        if due is not None and record.state is not State.RESERVED:
+            self.due[due.queue, call_id] = self.now_ms() + due.after_ms
+        self._journal.write(RESTORE, call_id, json.dumps(said, separators=(",", ":")), moves)
+        return True
+
+    def _put_back(self, record: CallRecord) -> list[Movement]:
+        reservation, moves = record.reservation, []
+        if record.state is State.RESERVED:
+            now_ms, held = self.now_ms(), []
+            for charge in reservation.charges:
+                counter = self._counters.setdefault(charge.counter, Counter())
+                at, change = hold_again(counter, charge, now_ms)
+                held.append(at)
+                moves.append(change)
+            reservation = replace(reservation, charges=tuple(held))
+        self._calls[reservation.call_id] = lost_call(
+            record, reservation, self.now_ms() + self._lease_ms
+        )
+        return moves
+
+    async def restore_counter(self, record: CounterRecord) -> Restored:
+        """Raise a counter to what the archive has of it; what the ledger has more stays."""
+        counter = self._counters.setdefault(record.counter, Counter())
+        restored = raise_to(counter, record, self.now_ms())
+        if restored.changed:
+            said = {
+                "spent_before": restored.spent_before,
+                "overrun_before": restored.overrun_before,
+            }
+            text = json.dumps(said, separators=(",", ":"))
+            self._journal.write(RESTORE, "", text, [raised(record, restored, counter)])
+        return restored
 
     # Leases…
 
@@ -327,18 +353,7 @@ class MemoryLedger:
     async def find(self, call_id: str) -> CallRecord | None:
         """Return what the ledger keeps of a call."""
         call = self._calls.get(call_id)
-        if call is None:
-            return None
-        return CallRecord(
-            state=call.state,
-            reservation=call.reservation,
-            charged=tuple(call.charged) if call.state is not State.RESERVED else (),
-            data=call.data,
-            outcome=call.outcome,
-            generation_ids=call.generation_ids,
-            receipt=call.receipt,
-            ended_ms=call.ended_ms,
-        )
+        return call.record() if call is not None else None
 
     async def standings(self, asks: Sequence[Ask]) -> tuple[Standing, ...]:
         """Return how these budgets stand; changes nothing."""
@@ -374,27 +389,12 @@ class MemoryLedger:
         self, topic: str, name: str, value: str, *, kind: str, data: str
     ) -> bool:
         """Journal that a named value changed, unless it is the value that was journalled last."""
-        if self._last.get((topic, name)) == value:
-            return False
-        self._last[topic, name] = value
-        self._write(kind, "", data, [])
-        return True
+        return self._journal.once(topic, name, value, kind=kind, data=data)
+
+    async def note(self, kind: str, data: str) -> None:
+        """Journal an administrative act, which is about no call."""
+        self._journal.write(act(kind), "", data)
 
     async def journal(self, *, after: str = "-", count_max: int = 100) -> Sequence[Entry]:
         """Return journal entries in order, behind the given id (`-`: from the beginning)."""
-        begin = int(after.replace("-", "0"))
-        return self._journal[begin : begin + count_max]
-
-    def _write(self, kind: str, call_id: str, data: str, moves: Sequence[Movement]) -> None:
-        json.loads(data)  # What is journalled is JSON; the oracle says so early.
-        entry_id = str(len(self._journal) + 1)
-        self._journal.append(
-            Entry(
-                id=entry_id,
-                kind=kind,
-                call_id=call_id,
-                at_ms=self.now_ms(),
-                data=data,
-                movements=tuple(moves),
-            )
-        )
+        return self._journal.read(after, count_max)

@@ -10,9 +10,20 @@ from policies.budgets import Budget
 from policies.clock import Clock
 from policies.decisions import Decision, Moved, Standing
 from policies.errors import IllegalTransition, LedgerRefused, LedgerUnavailable, UnknownCall
-from policies.journal import Entry
+from policies.journal import Entry, act
+from policies.ledger import restore_commands
 from policies.ledger.connection import Commands, Reply
-from policies.ledger.interface import Admission, Ask, CallRecord, Due, Tally, reservation_amounts
+from policies.ledger.interface import (
+    Admission,
+    Ask,
+    CallRecord,
+    CounterRecord,
+    Due,
+    Restored,
+    Tally,
+    complete,
+    reservation_amounts,
+)
 from policies.ledger.keys import FIXED, Keys, Placement, place
 from policies.ledger.replies import charges_of, decision_of, entry_of, integers, standings_of
 from policies.ledger.scripts import Script, script
@@ -328,6 +339,29 @@ class RedisLedger:
         """Journal that a named value changed, unless it is the value that was journalled last."""
         keys = [self._keys.topic(topic), self._keys.journal]
         return bool(await self._run("once", keys, [name, value, kind, data]))
+
+    async def restore_call(self, record: CallRecord, *, due: Due | None = None) -> bool:
+        """Give the ledger back what it lost of a call: nothing of it, or all since an older state."""
+        command = restore_commands.restore_call(
+            self._keys, complete(record), due, lease_ms=self._lease_ms, keep_ms=RECORD_KEPT_MS
+        )
+        return bool(await self._run("restore_call", *command))
+
+    async def restore_counter(self, record: CounterRecord) -> Restored:
+        """Raise a counter to what the archive has of it; what the ledger has more stays."""
+        command = restore_commands.restore_counter(self._keys, record)
+        reply = await self._run("restore_counter", *command)
+        return Restored(
+            spent_before=reply[0],
+            overrun_before=reply[1],
+            spent=reply[2],
+            reserved=reply[3],
+            overrun=reply[4],
+        )
+
+    async def note(self, kind: str, data: str) -> None:
+        """Journal an administrative act, which is about no call."""
+        await self._run("act", [self._keys.journal], [act(kind), data])
 
     async def journal(self, *, after: str = "-", count_max: int = 100) -> Sequence[Entry]:
         """Return journal entries in order, behind the given id (`-`: from the beginning)."""

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from policies.decisions import Admitted, Decision, Duplicate, Refused, Standing
-from policies.journal import Entry, Movement
+from policies.journal import Entry, checks_of, movements_of
 from policies.ledger.connection import Reply
 from policies.ledger.interface import Ask
 from policies.ledger.keys import Placement, charge_of
@@ -119,26 +119,7 @@ def entry_of(row: Reply) -> Entry:
         call_id=fields["call"],
         at_ms=int(fields["at"]),
         data=fields["data"],
-        movements=tuple(
-            Movement(
-                counter=counter,
-                unit=unit,
-                spent_change=spent_change,
-                reserved_change=reserved_change,
-                spent=spent,
-                reserved=reserved,
-                overrun=overrun,
-                prior_period=bool(prior),
-            )
-            for (
-                counter,
-                unit,
-                spent_change,
-                reserved_change,
-                spent,
-                reserved,
-                overrun,
-                *prior,
-            ) in json.loads(fields["moves"])
-        ),
+        movements=movements_of(fields["moves"]),
+        checks=checks_of(fields.get("checks", "[]")),
+        forced=fields.get("forced") == "1",
     )

@@ -1,4 +1,4 @@
-"""The ledger's Lua scripts, read from the files beside this one; each has the counter's functions in front."""
+"""The ledger's Lua scripts, read from the files beside this one; each has functions in front."""
 
 from __future__ import annotations
 
@@ -9,7 +9,26 @@ from importlib.resources import files
 from typing import Final
 
 _FOLDER: Final = files("policies.ledger") / "lua"
-NAMES: Final = ("reserve", "move", "extend", "overdue", "note", "once", "stand", "report", "close")
+NAMES: Final = (
+    "reserve",
+    "move",
+    "extend",
+    "overdue",
+    "note",
+    "once",
+    "stand",
+    "report",
+    "close",
+    "act",
+    "restore_call",
+    "restore_counter",
+)
+#: What stands in front of a script, behind the counter's functions that every script has.
+PRELUDES: Final = {
+    "move": ("booking",),
+    "restore_call": ("booking", "restoring"),
+    "restore_counter": ("restoring",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +43,7 @@ class Script:
 @cache
 def script(name: str) -> Script:
     """Return a script by its file's name, without the ending."""
-    prelude = (_FOLDER / "counter.lua").read_bytes()
-    source = prelude + b"\n" + (_FOLDER / f"{name}.lua").read_bytes()
+    parts = ("counter", *PRELUDES.get(name, ()), name)
+    source = b"\n".join((_FOLDER / f"{part}.lua").read_bytes() for part in parts)
     # Redis names scripts by SHA-1; nothing is secured by it.
     return Script(name, source, sha1(source, usedforsecurity=False).hexdigest().encode())

@@ -9,7 +9,16 @@ from policies.budgets import Budget
 from policies.decisions import Decision, Moved, Standing
 from policies.errors import BursarError, LedgerUnavailable, LedgerUntouched
 from policies.journal import Entry
-from policies.ledger.interface import Admission, Ask, CallRecord, Due, Ledger, Tally
+from policies.ledger.interface import (
+    Admission,
+    Ask,
+    CallRecord,
+    CounterRecord,
+    Due,
+    Ledger,
+    Restored,
+    Tally,
+)
 from policies.reservations import Reservation
 from policies.units import Amounts
 
@@ -122,6 +131,15 @@ class FlakyLedger:
             "journal_once",
             lambda: self.behind.journal_once(topic, name, value, kind=kind, data=data),
         )
+
+    async def restore_call(self, record: CallRecord, *, due: Due | None = None) -> bool:
+        return await self._do("restore_call", lambda: self.behind.restore_call(record, due=due))
+
+    async def restore_counter(self, record: CounterRecord) -> Restored:
+        return await self._do("restore_counter", lambda: self.behind.restore_counter(record))
+
+    async def note(self, kind: str, data: str) -> None:
+        await self._do("act", lambda: self.behind.note(kind, data))
 
     async def journal(self, *, after: str = "-", count_max: int = 100) -> Sequence[Entry]:
         return await self._do(

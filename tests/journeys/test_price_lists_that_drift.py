@@ -46,9 +46,7 @@ async def test_bills_above_the_list_raise_an_alert_and_the_quotes(
         (drift,) = [json.loads(entry.data) for entry in entries if entry.kind == "drift"]
         assert (drift["billed_nano_usd"], drift["calls"]) == (billed, CALLS)
         asked = [
-            json.loads(entry.data)["asks"][0][2]
-            for entry in await journal(bursar)
-            if entry.kind == "admitted"
+            entry.checks[0].held for entry in await journal(bursar) if entry.kind == "admitted"
         ]
         factor = receipts.factor("sim", "acme/mini")
         assert 1_440 <= factor <= 1_441

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.call_ids import came_in_ms, new_call_id
+from policies.call_ids import came_in_ms, earliest_call_id, new_call_id
 
 # Until the year 10889; now is about 2**40.6.
 moments = st.integers(0, 2**48 - 1)
@@ -18,6 +18,12 @@ def test_ids_sort_by_time(first: int, second: int) -> None:
 
     if earlier < later:
         assert new_call_id(earlier) < new_call_id(later)
+
+
+@given(moments)
+def test_the_earliest_id_of_a_time_sorts_before_all_others(at_ms: int) -> None:
+    assert earliest_call_id(at_ms) <= new_call_id(at_ms)
+    assert at_ms == 0 or new_call_id(at_ms - 1) < earliest_call_id(at_ms)
 
 
 @given(moments)

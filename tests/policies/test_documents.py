@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from policies.budgets import Budget, Scope
-from policies.documents import PolicyErrors, load
+from policies.documents import PolicyErrors, load, rulebook_of
 from policies.rulebook import Rulebook, Team
 from policies.windows import Calendar, FirstUse, Lifetime, Rolling
 
@@ -349,3 +349,12 @@ def test_a_path_that_is_not_there_is_a_mistake(tmp_path: Path) -> None:
 
 def test_no_paths_make_an_empty_rulebook() -> None:
     assert load([]) == Rulebook()
+
+
+def test_values_that_were_read_elsewhere_mean_the_same_as_a_file(tmp_path: Path) -> None:
+    values = {"organization": "acme", "budgets": [{"name": "b", "limit": "1 USD", "window": "day"}]}
+
+    text = "organization: acme\nbudgets: [{name: b, limit: 1 USD, window: day}]"
+    assert rulebook_of(values, "elsewhere") == load_text(tmp_path, text)
+    with pytest.raises(PolicyErrors, match=r"elsewhere:1: budgets\[0\]\.limit"):
+        rulebook_of({"budgets": [{"name": "b", "limit": "much", "window": "day"}]}, "elsewhere")

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from policies.reservations import DONE, TRANSITIONS, Operation, State, sources
+from policies.reservations import DONE, TRANSITIONS, Operation, State, leading_to, sources
 
 START = State.RESERVED
 
@@ -72,3 +72,10 @@ def test_the_table_is_the_drawing_in_the_design() -> None:
     assert {
         f"{source} {operation} {to}" for (source, operation), to in TRANSITIONS.items()
     } == drawn
+
+
+@pytest.mark.parametrize("state", State)
+def test_states_that_lead_to_one_are_those_that_it_can_be_reached_from(state: State) -> None:
+    assert set(leading_to(state)) == {
+        other for other in State if other is not state and state in reachable(other)
+    }

@@ -14,6 +14,7 @@ from policies.windows import (
     Rolling,
     Span,
     Window,
+    duration_text,
     parse_duration_ms,
     parse_window,
 )
@@ -252,3 +253,20 @@ def test_a_policy_names_its_window(text: str, window: Window) -> None:
 def test_other_texts_are_no_windows(text: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         parse_window(text, "UTC")
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "text"),
+    [
+        (1, "1ms"),
+        (1_500, "1500ms"),
+        (90_000, "90s"),
+        (5 * HOUR_MS, "5h"),
+        (DAY_MS, "1d"),
+        (14 * DAY_MS, "2w"),
+        (366 * DAY_MS, "366d"),
+    ],
+)
+def test_a_duration_is_written_as_it_is_read(milliseconds: int, text: str) -> None:
+    assert duration_text(milliseconds) == text
+    assert parse_duration_ms(text) == milliseconds

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -60,6 +61,8 @@ class LedgersAgree(RuleBasedStateMachine):
     """Drives both ledgers with the same operations and compares every answer."""
 
     redis_url = ""
+    #: Whether only what happened is counted, so that amounts keep within their limits.
+    money_is_sound = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -225,6 +228,8 @@ class LedgersAgree(RuleBasedStateMachine):
             for subject in (["a", "b"] if budget.each else [""])
         ]
         for standing in self._both(lambda ledger: ledger.standings(asks)):
+            if not self.money_is_sound:
+                continue
             assert standing.reserved >= 0
             assert standing.spent >= 0
             if standing.mode == "enforce" and standing.window.startswith(("hour", "life", "first")):
@@ -252,9 +257,14 @@ class LedgersAgree(RuleBasedStateMachine):
     def the_journals_are_alike(self) -> None:
         memory = self.loop.run_until_complete(self.memory.journal(count_max=10_000))
         redis = self.loop.run_until_complete(self.redis.journal(count_max=10_000))
-        assert [(e.kind, e.call_id, e.at_ms, e.data, e.movements) for e in redis] == [
-            (e.kind, e.call_id, e.at_ms, e.data, e.movements) for e in memory
+        assert [replace(entry, id="") for entry in redis] == [
+            replace(entry, id="") for entry in memory
         ]
+        for entry in redis:
+            if entry.kind in ("admitted", "refused"):
+                assert [check.counter for check in entry.checks] == [
+                    movement.counter for movement in entry.movements
+                ]
 
 
 def test_the_ledgers_never_differ(redis_url: str) -> None:

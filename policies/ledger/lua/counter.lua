@@ -77,9 +77,10 @@ local function movement(counter, unit, spent_change, reserved_change, spent, res
     .. (prior and ",1]" or "]")
 end
 
-local function journal(key, kind, call_id, now, data, moves)
+-- Behind `moves`, an entry may have fields of its own, as names and values.
+local function journal(key, kind, call_id, now, data, moves, ...)
   redis.call("XADD", key, "*", "v", "1", "kind", kind, "call", call_id, "at", text(now),
-    "data", data, "moves", "[" .. table.concat(moves, ",") .. "]")
+    "data", data, "moves", "[" .. table.concat(moves, ",") .. "]", ...)
 end
 
 local function split(csv)

@@ -45,50 +45,17 @@ assert(#charges == budgets, "the counters of the call's record, all of them")
 local held, bound, slots = split(record[3]), split(record[4]), split(record[5])
 local charged = split(record[6] or "")
 
--- Whether the part of the window that the call was booked in still counts.
-local function alive(key, kind, slot, length_ms, bucket_ms)
-  if kind == "rolling" then return slot >= evict(key, now, length_ms, bucket_ms) end
-  if kind == "first-use" then return tonumber(redis.call("HGET", key, "start") or 0) == slot end
-  return redis.call("EXISTS", key) == 1
-end
-
-local function beyond(amount, reserved) return math.max(0, amount - reserved) end
-
 local answer, moves, after, closed = { "moved", target, now, 0 }, {}, {}, 0
 for position, charge in ipairs(charges) do
-  local key, name, unit, kind = KEYS[FIXED_KEYS + position], charge[1], charge[4], charge[5]
-  local slot = tonumber(slots[position])
-  local reserved_was = state == "reserved" and tonumber(held[position]) or 0
-  local excess_was = state == "reserved" and tonumber(bound[position]) - tonumber(held[position]) or 0
-  local old = tonumber(charged[position] or 0)
+  local key, reserved, old = KEYS[FIXED_KEYS + position], tonumber(held[position]), tonumber(charged[position] or 0)
   local new = ARGV[FIXED_ARGV + position]
-  if new == "held" then new = tonumber(held[position]) elseif new == "kept" then new = old else new = tonumber(new) end
-  local change = new - old
-  local over = beyond(new, tonumber(held[position])) - beyond(old, tonumber(held[position]))
-  local counts = alive(key, kind, slot, tonumber(charge[6]), tonumber(charge[7]))
-  if counts or (kind == "rolling" and redis.call("EXISTS", key) == 1) then
-    if reserved_was > 0 then redis.call("HINCRBY", key, "reserved", text(-reserved_was)) end
-    if excess_was > 0 then redis.call("HINCRBY", key, "excess", text(-excess_was)) end
-  end
-  if counts then
-    if change ~= 0 then redis.call("HINCRBY", key, "spent", text(change)) end
-    if over ~= 0 then redis.call("HINCRBY", key, "overrun", text(over)) end
-    if kind == "rolling" and change ~= 0 then
-      redis.call("HINCRBY", key, "s" .. text(slot), text(change))
-      local oldest = redis.call("HGET", key, "oldest")
-      if not oldest or slot < tonumber(oldest) then redis.call("HSET", key, "oldest", text(slot)) end
-    end
-  end
-  -- Of a fixed window the record has the end where others have a length; 0: it has none.
-  local ends = kind == "fixed" and tonumber(charge[6]) or 0
-  local prior = not counts or (ends > 0 and now >= ends)
+  if new == "held" then new = reserved elseif new == "kept" then new = old else new = tonumber(new) end
+  local prior, counted = false, {}
+  moves[position], prior, counted[1], counted[2], counted[3] = book(key, charge, tonumber(slots[position]),
+    reserved, tonumber(bound[position]), state == "reserved", old, new, now)
   if prior then closed = closed + 1 end
   after[position] = text(new)
-  local spent, reserved, _, overrun = read(key)
-  moves[position] = movement(name, unit, counts and change or 0, -reserved_was, spent, reserved, overrun, prior)
-  answer[#answer + 1] = spent
-  answer[#answer + 1] = reserved
-  answer[#answer + 1] = overrun
+  for _, number in ipairs(counted) do answer[#answer + 1] = number end
 end
 answer[4] = closed
 redis.call("HSET", KEYS[1], "state", target, "charged", table.concat(after, ","),

@@ -40,7 +40,8 @@ local function prepare(position)
   local at = FIXED_ARGV + (position - 1) * PER_BUDGET
   local row = {
     key = KEYS[FIXED_KEYS + position], subjects = KEYS[FIXED_KEYS + budgets + position],
-    subject = charges[position][3], name = charges[position][1], unit = charges[position][4],
+    name = charges[position][1], budget = charges[position][2], subject = charges[position][3],
+    unit = charges[position][4],
     kind = ARGV[at + 1], mode = ARGV[at + 2], limit = tonumber(ARGV[at + 3]), held = tonumber(ARGV[at + 4]),
     bound = tonumber(ARGV[at + 5]), overrun_max = tonumber(ARGV[at + 6]),
     a = tonumber(ARGV[at + 7]), b = tonumber(ARGV[at + 8]), slot = 0,
@@ -103,6 +104,14 @@ local function hold(row)
   return movement(row.name, row.unit, 0, row.held, row.spent, row.reserved, row.overrun)
 end
 
+-- One row of an entry's `checks`: what the decision looked at. Lua's own encoder would round amounts.
+local function check(row, charge)
+  local names = cjson.encode({ row.budget, row.subject, row.unit, row.name, row.kind })
+  return string.sub(names, 1, -2) .. "," .. charge[6] .. "," .. charge[7] .. "," .. text(row.slot) .. ","
+    .. text(row.held) .. "," .. text(row.bound) .. "," .. text(row.limit) .. ',"' .. row.mode .. '",'
+    .. text(row.overrun_max) .. (row.short and ",1]" or ",0]")
+end
+
 local rows = {}
 for position = 1, budgets do
   rows[position] = prepare(position)
@@ -117,13 +126,16 @@ if state then
   return reply("admitted", "", rows)
 end
 
-local first_short, noticed = nil, {}
+local first_short, noticed, checks = nil, {}, {}
 for position, row in ipairs(rows) do
   if row.passed then return reply("passed", "", rows) end
-  if short(row) then
+  row.short = short(row)
+  if row.short then
     if row.mode == "enforce" then first_short = first_short or position else noticed[#noticed + 1] = position end
   end
+  checks[position] = check(row, charges[position])
 end
+local checked = "[" .. table.concat(checks, ",") .. "]"
 
 if first_short and admission ~= "force" then
   if admission == "decide" then
@@ -131,7 +143,7 @@ if first_short and admission ~= "force" then
     for position, row in ipairs(rows) do
       moves[position] = movement(row.name, row.unit, 0, 0, row.spent, row.reserved, row.overrun)
     end
-    journal(KEYS[3], "refused", call_id, now, data, moves)
+    journal(KEYS[3], "refused", call_id, now, data, moves, "checks", checked)
   end
   return reply("refused", first_short .. "," .. text(retry_at(rows[first_short])), rows)
 end
@@ -144,7 +156,11 @@ end
 redis.call("HSET", KEYS[1], "state", "reserved", "at", text(now), "data", data, "charges", ARGV[5],
   "held", table.concat(held, ","), "bound", table.concat(bound, ","), "slots", table.concat(slots, ","))
 redis.call("ZADD", KEYS[2], text(now + lease_ms), call_id)
-journal(KEYS[3], "admitted", call_id, now, data, moves)
+if admission == "force" then
+  journal(KEYS[3], "admitted", call_id, now, data, moves, "checks", checked, "forced", "1")
+else
+  journal(KEYS[3], "admitted", call_id, now, data, moves, "checks", checked)
+end
 if #noticed > 0 then
   local names = {}
   for _, position in ipairs(noticed) do names[#names + 1] = charges[position][2] end

@@ -36,6 +36,8 @@ def all_names(keys: Keys) -> list[str]:
         keys.deadlines,
         keys.callers,
         keys.callers_version,
+        keys.grants,
+        keys.grants_version,
         keys.topic("prices"),
         keys.call("call_a"),
         keys.counter("month:USD::2026-11"),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from hashlib import sha1
 from importlib.resources import files
+from itertools import chain
 
 import pytest
 
 from policies.ledger.connection import Connection
-from policies.ledger.scripts import NAMES, script
+from policies.ledger.scripts import NAMES, PRELUDES, script
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -32,4 +33,4 @@ def test_every_file_is_a_script_or_what_stands_in_front_of_them() -> None:
         entry.name.removesuffix(".lua") for entry in (files("policies.ledger") / "lua").iterdir()
     }
 
-    assert names == {*NAMES, "counter"}
+    assert names == {*NAMES, "counter", *chain.from_iterable(PRELUDES.values())}

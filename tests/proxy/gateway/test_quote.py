@@ -176,7 +176,6 @@ def test_the_journal_gets_everything_that_the_decision_rests_on() -> None:
         "streamed": True,
         "body_bytes": len(came.body),
         "changes": ["stream_options.include_usage"],
-        "asks": [["a", "alice", found.asks[0].held, found.asks[0].bound]],
         "quote": {
             "nano_usd": found.quote.amounts.nano_usd,
             "bound_nano_usd": found.quote.bound.nano_usd,
@@ -312,3 +311,39 @@ def test_the_journal_says_how_a_model_was_spelled_where_it_is_known_by_another_n
     data = json.loads(quote(call).data)
 
     assert (data["model"], data["spelled"]) == ("acme/mini-2026", MODEL)
+
+
+# What is granted…
+
+
+ALICE = Caller(key_id="key_1", team="red", user="alice")
+
+
+def _two_more(budget: Budget, subject: str) -> Budget:
+    assert subject == ("alice" if budget.each else "")
+    return replace(budget, limit=budget.limit + 2)
+
+
+@pytest.mark.parametrize("known", [(price(),), ()])
+def test_budgets_are_asked_with_what_is_granted(known: tuple[Any, ...]) -> None:
+    wallet = budget("wallet.fake.credits", CALLS)
+    quoter = Quoter(
+        FakePrices(*known),
+        Learning(),
+        wallets=lambda _: ((wallet, ""),),
+        raised=_two_more,
+    )
+    own = budget("one", when_unpriced_nano_usd=5), budget("each", CALLS, each="user")
+
+    found = quoter.quote(routed(*own, came=arrival(caller=ALICE)))
+
+    assert isinstance(found, Quoted)
+    assert [ask.budget.limit - 10**12 for ask in found.asks] == [2, 2, 0]
+
+
+def test_without_grants_a_budget_is_asked_as_it_is() -> None:
+    call = routed(budget("one"))
+
+    (ask,) = quote(call).asks
+
+    assert ask.budget is call.rules.budgets[0][0]
