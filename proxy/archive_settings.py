@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
 from policies import texts
 from policies.documents import Document
+from policies.lined_yaml import Lined
 from proxy.setting_values import ArchiveUrl, Count, Duration, Secret
 
 WEBHOOK_SCHEMES: Final = ("http", "https")
+#: What a rebuild of the ledger reads: the window of a month, and what belongs to its first days.
+RETENTION_MS_MIN: Final = 35 * 86_400_000
 
 
 class ArchiveSettings(Document):
@@ -33,6 +37,17 @@ class ArchiveSettings(Document):
     checkpoint_file: Path | None = None
     #: Postgres: months older than that are dropped. Left out: nothing is.
     retention_ms: Duration | None = Field(default=None, alias="retention")
+
+
+def check_archive(lined: Lined, archive: ArchiveSettings) -> None:
+    """Name what does not fit together."""
+    on_postgres = archive.url is not None and urlsplit(archive.url).scheme.startswith("postgres")
+    if archive.retention_ms is not None and not on_postgres:
+        said = "needs Postgres, where whole months are dropped: set `url`, or remove it"
+        lined.add(("archive", "retention"), said)
+    if archive.retention_ms is not None and archive.retention_ms < RETENTION_MS_MIN:
+        said = "is shorter than 35 days, and windows of budgets may be a month long: lengthen it"
+        lined.add(("archive", "retention"), said)
 
 
 class WebhookSettings(Document):

@@ -6,7 +6,7 @@ transaction that adds them, and can be made anew from them.
 
 Amounts are whole numbers: nano-dollars where the name says so, else the unit of the row. `organization_id`
 leads every key, so that organisations never touch each other's pages. `month` is a number such as 202611;
-on Postgres `entries` and `calls` are partitioned by it.
+on Postgres `entries` and `calls` have one partition for each month of an organisation.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ organizations: Final = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
-    # The last entry: its number (0: none yet), its hash, and its id in the journal's stream.
+    # The last entry: its number (0: none yet), its hash, and its id in the journal's stream, which
+    # begins anew when Redis was emptied: ids are no order.
     Column("number", BigInteger, nullable=False),
     Column("hash", LargeBinary, nullable=False),
     Column("stream_id", Text, nullable=False),
@@ -78,7 +79,8 @@ entries: Final = Table(
         sqlite_where=text("call_id IS NULL"),
         postgresql_where=text("call_id IS NULL"),
     ),
-    sqlite_with_rowid=False,
+    # With a rowid on SQLite: its rows are large, and in the tree of a primary key they would spill over.
+    postgresql_partition_by="RANGE (organization_id, month)",
 )
 
 #: One row for each call, admitted or refused, as its entries leave it.
@@ -132,6 +134,7 @@ calls: Final = Table(
         postgresql_where=text("state NOT IN ('settled', 'receipted')"),
     ),
     sqlite_with_rowid=False,
+    postgresql_partition_by="RANGE (organization_id, month)",
 )
 
 #: What was spent on each model, by the day (UTC, days since 1970) on which the calls came in.
@@ -172,7 +175,8 @@ spend_keys: Final = Table(
     sqlite_with_rowid=False,
 )
 
-#: How each counter stood after its last entry, in the counter's unit: what a rebuild starts from.
+#: How each counter stood after its last entry, in the counter's unit, and all that was booked on it:
+#: the same as long as Redis keeps it, and what a rebuild starts from when it does not.
 counters: Final = Table(
     "counters",
     metadata,
@@ -183,6 +187,8 @@ counters: Final = Table(
     Column("spent", BigInteger, nullable=False),
     Column("reserved", BigInteger, nullable=False),
     Column("overrun", BigInteger, nullable=False),
+    # Every change of `spent` added up, without what a rebuild put back.
+    Column("booked", BigInteger, nullable=False),
     Column("number", BigInteger, nullable=False),
     Column("at_ms", BigInteger, nullable=False),
     PrimaryKeyConstraint("organization_id", "counter"),

@@ -1,0 +1,1 @@
+"""Exports of the archive: the journal as lines that can be verified, calls as rows for other programs."""
