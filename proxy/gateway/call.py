@@ -67,6 +67,8 @@ class Arrival:
     #: Decompressed; the same object when it was not compressed.
     plain_body: bytes
     parsed: ParsedRequest
+    #: W3C trace context that the request came with; empty: none.
+    traceparent: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

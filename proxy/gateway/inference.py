@@ -112,6 +112,7 @@ class Inference:
             body=body,
             plain_body=plain,
             parsed=parsed,
+            traceparent=request.headers.get("traceparent", ""),
         )
 
     async def _price(self, arrival: Arrival) -> Quoted | Refusal:
@@ -129,7 +130,9 @@ class Inference:
     async def _admit(self, request: web.BaseRequest, quoted: Quoted) -> Ticket | Refusal:
         """Pass `admit`, and look at the key again when the ledger says that keys have changed."""
         s = self._s
+        began_s = s.clock.monotonic_s()
         admitted = await s.gate.admit(quoted)
+        s.watch.asked_ledger(s.clock.monotonic_s() - began_s)
         if isinstance(admitted, Refusal):
             return admitted
         ticket, keys_version = admitted

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol, assert_never
 import msgspec
 
 from policies.budgets import Budget
+from policies.grants import Raised, as_written
 from policies.learning import Learning
 from policies.ledger.interface import Ask
 from policies.pricing import Price
@@ -69,7 +70,10 @@ class Quoter:
         *,
         wallets: WalletBudgets = no_wallets,
         factor: Factor = as_listed,
+        raised: Raised = as_written,
     ) -> None:
+        #: Budgets as they count now: with what is granted on top of their limits.
+        self.raised = raised
         self._prices = prices
         self._learning = learning
         self._wallets = wallets
@@ -118,11 +122,14 @@ class Quoter:
         """Return the call as this quote has it, with its body changed where the quote says so."""
         provider = routed.provider.name
         factor = self._factor(provider, routed.model)
-        asks = tuple(
-            _ask(found, budget, subject, factor)
-            for budget, subject in (*routed.rules.budgets, *self._wallets(provider))
-        )
-        return _quoted(routed, found, asks, set_output_limit=found.set_output_limit)
+        own = [
+            _ask(found, self.raised(budget, subject), subject, factor)
+            for budget, subject in routed.rules.budgets
+        ]
+        reported = [
+            _ask(found, budget, subject, factor) for budget, subject in self._wallets(provider)
+        ]
+        return _quoted(routed, found, (*own, *reported), set_output_limit=found.set_output_limit)
 
     def _unpriced(self, routed: Routed, reason: str) -> Quoted | Refusal:
         """Reserve what policy says for a call without a price, if every budget says something."""
@@ -140,8 +147,8 @@ class Quoter:
                 input_tokens=demand.body_bytes,
                 output_tokens=limit * demand.choices,
             )
-            held = amounts.of(budget.unit)
-            asks.append(Ask(budget=budget, subject=subject, held=held, bound=held))
+            held, raised = amounts.of(budget.unit), self.raised(budget, subject)
+            asks.append(Ask(budget=raised, subject=subject, held=held, bound=held))
         if not asks or len(asks) < len(rules.budgets):
             return Refusal(
                 status=400,
@@ -232,16 +239,14 @@ def _quoted(
         routed=routed,
         quote=found,
         asks=asks,
-        data=_encoder.encode(_journal_data(routed, found, asks, changes)).decode(),
+        data=_encoder.encode(_journal_data(routed, found, changes)).decode(),
         body=body if changes else arrival.body,
         body_changed=bool(changes),
         strip_usage=strip_usage,
     )
 
 
-def _journal_data(
-    routed: Routed, found: Quote | None, asks: tuple[Ask, ...], changes: list[str]
-) -> dict[str, Any]:
+def _journal_data(routed: Routed, found: Quote | None, changes: list[str]) -> dict[str, Any]:
     arrival = routed.arrival
     caller, parsed = arrival.caller, arrival.parsed
     data: dict[str, Any] = {
@@ -256,8 +261,6 @@ def _journal_data(
         "streamed": parsed.stream,
         "body_bytes": parsed.demand.body_bytes,
         "changes": changes,
-        # What each budget was asked for, in its unit: a backtest decides again from this.
-        "asks": [[ask.budget.name, ask.subject, ask.held, ask.bound] for ask in asks],
     }
     if parsed.demand.model != routed.model:
         data["spelled"] = parsed.demand.model

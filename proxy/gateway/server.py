@@ -132,7 +132,8 @@ class DataPlane:
         if isinstance(caller, Refusal):
             return caller
         if endpoint.operation is Operation.BUDGET:
-            return _json(await own_budgets(caller, rulebook, self._s.ledger), call_id)
+            raised = self._s.quoter.raised
+            return _json(await own_budgets(caller, rulebook, self._s.ledger, raised), call_id)
         return await self._free.handle(request, endpoint, caller, rulebook, call_id)
 
     def malformed(self, status: int, message: str) -> web.Response:

@@ -8,20 +8,34 @@ from __future__ import annotations
 
 from structlog.typing import FilteringBoundLogger
 
+from policies.call_ids import came_in_ms
+from policies.clock import Clock
 from policies.decisions import Moved
 from proxy.dialects.interface import ErrorKind
 from proxy.gateway.call import Refusal, Ticket
+from proxy.gateway.call_traces import refused_trace, settled_trace
 from proxy.gateway.settle import Conclusion
 from proxy.prices.lists import PriceChange
 from proxy.telemetry.metrics import Metrics
+from proxy.telemetry.traces import NoTraces, Traces
 
 
 class Watch:
     """Counts and logs."""
 
-    def __init__(self, metrics: Metrics, log: FilteringBoundLogger) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        log: FilteringBoundLogger,
+        *,
+        traces: Traces | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """Take where numbers and lines go, and spans with the clock that they need."""
         self.metrics = metrics
         self.log = log
+        self._traces: Traces = traces or NoTraces()
+        self._clock = clock
 
     # Calls…
 
@@ -40,6 +54,10 @@ class Watch:
                 budgets=ticket.would_refuse,
             )
 
+    def asked_ledger(self, seconds: float) -> None:
+        """The ledger, or what stands in for it, has decided about a call."""
+        self.metrics.asked_ledger(seconds)
+
     def took(self, dialect: str, seconds: float) -> None:
         """A request was answered, whatever the answer was."""
         self.metrics.took(dialect, seconds)
@@ -49,6 +67,10 @@ class Watch:
         self.metrics.refused(dialect, refusal.kind.value)
         if refusal.kind is ErrorKind.UNAUTHENTICATED:
             self.metrics.authentication_failed(refusal.reason or "other")
+        if self._traces.is_on and self._clock is not None:
+            now_ms = self._clock.now_ms()
+            began_ms = came_in_ms(call_id) or now_ms
+            self._traces.call(refused_trace(refusal, dialect, call_id, began_ms, now_ms))
         self.log.info(
             "call_refused",
             call=call_id,
@@ -65,6 +87,8 @@ class Watch:
         held = quote.amounts.nano_usd if quote is not None else conclusion.amounts.nano_usd
         if conclusion.amounts.nano_usd > held:
             self.metrics.overrun(conclusion.amounts.nano_usd - held)
+        if self._traces.is_on and self._clock is not None:
+            self._traces.call(settled_trace(ticket, conclusion, moved, self._clock.now_ms()))
         self.log.debug(
             "call_settled",
             call=ticket.reservation.call_id,

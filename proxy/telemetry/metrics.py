@@ -15,7 +15,10 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from policies.clock import Clock
+from proxy.telemetry.alerts import AlertSeries
+from proxy.telemetry.archive import ArchiveSeries
 from proxy.telemetry.billing import Billing
+from proxy.telemetry.budgets import BudgetSeries
 from proxy.telemetry.series import OTHER, Counter, Gauge, Histogram, Series, Snapshot
 from proxy.telemetry.worker_files import WorkerFiles
 
@@ -59,6 +62,11 @@ class _Calls:
             "From a call's arrival to the end of its answer.",
             _CALL_SECONDS,
             ("dialect",),
+        )
+        self.ledger_seconds = Histogram(
+            "bursar_ledger_seconds",
+            "What it takes to ask the ledger for a reservation.",
+            _ADDED_SECONDS,
         )
         self.added_seconds = Histogram(
             "bursar_added_seconds",
@@ -128,9 +136,15 @@ class Metrics:
         self._around = _Surroundings()
         #: About receipts and wallets.
         self.billing = Billing()
+        self.alerts = AlertSeries()
+        self.archive = ArchiveSeries()
+        self.budgets = BudgetSeries()
         self._series: dict[str, Series] = {
             series.name: series
-            for group in (self._calls, self._money, self._around, self.billing)
+            for group in (
+                *(self._calls, self._money, self._around),
+                *(self.billing, self.alerts, self.archive, self.budgets),
+            )
             for series in vars(group).values()
         }
         before = self._files.read_own() if self._files is not None else None
@@ -166,6 +180,10 @@ class Metrics:
     def took(self, dialect: str, seconds: float) -> None:
         """A call's answer has ended."""
         self._calls.seconds.observe(seconds, dialect)
+
+    def asked_ledger(self, seconds: float) -> None:
+        """The ledger has answered whether a call may pass."""
+        self._calls.ledger_seconds.observe(seconds)
 
     def added(self, dialect: str, seconds: float) -> None:
         """A call was sent on, so long after it came."""

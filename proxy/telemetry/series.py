@@ -189,6 +189,10 @@ class Latest:
         if known is None or at_ms >= known[1]:
             self._series[labels] = [value, at_ms]
 
+    def forget_before(self, at_ms: int) -> None:
+        """Forget what was not seen since."""
+        self._series = {labels: seen for labels, seen in self._series.items() if seen[1] >= at_ms}
+
     def rows(self) -> Rows:
         """Return all numbers."""
         return [(labels, list(numbers)) for labels, numbers in self._series.items()]
