@@ -18,6 +18,7 @@ from policies.ledger.deployment import Commands, deployment
 from policies.ledger.interface import Ask, Due
 from policies.ledger.redis_ledger import RedisLedger
 from policies.rulebook import Rulebook
+from policies.rulebook_text import as_document
 from proxy.dialects.registry import DIALECTS
 from proxy.gateway.admit import Gate
 from proxy.gateway.allowance import Allowance
@@ -40,6 +41,7 @@ from proxy.gateway.server import DataPlane
 from proxy.gateway.settle import Conclusion, Settler
 from proxy.gateway.watch import Watch
 from proxy.gateway.write_ahead import Unbooked, WriteAhead
+from proxy.grant_store import GrantBook
 from proxy.key_store import KeyStore
 from proxy.keys import KeyRing
 from proxy.prices.book import PriceBook
@@ -91,6 +93,7 @@ class Application:
         )
         self.key_store = KeyStore(self.commands, self.ledger.keys, clock)
         self.keys = KeyRing(self.commands, self.ledger.keys, clock)
+        self.grants = GrantBook(self.commands, self.ledger.keys, self.ledger.now_ms)
         self.providers: dict[str, Provider] = {
             name: build_provider(name, provider) for name, provider in settings.providers.items()
         }
@@ -179,7 +182,13 @@ class Application:
         ledger, watch, wallets = self.ledger, self._watch, self.wallets
         learning = Learning()
         factor = self.receipts.factor
-        quoter = Quoter(self.prices, learning, wallets=wallets.budgets, factor=factor)
+        quoter = Quoter(
+            self.prices,
+            learning,
+            wallets=wallets.budgets,
+            factor=factor,
+            raised=self.grants.raised,
+        )
         books = Books(ledger, self._write_ahead, self._allowance, watch, self._due)
         endings = Endings(
             ledger=ledger,
@@ -234,6 +243,7 @@ class Application:
             await self.commands.open()
             await self.ledger.synchronise()
             await self.keys.refresh()
+            await self.grants.refresh()
             await self._note_policies()
             await self.wallets.refresh()
         except LedgerUnavailable as fault:
@@ -280,6 +290,11 @@ class Application:
 
     async def stop(self) -> None:
         """Take no new calls, let those in flight end, then let go of everything."""
+        await self.drain()
+        await self.close()
+
+    async def drain(self) -> None:
+        """Take no new calls, and let those in flight end."""
         self._plane.closing = True
         for site in [site for runner in self._runners for site in runner.sites]:
             await site.stop()
@@ -289,6 +304,9 @@ class Application:
         await self._calls.close()
         for runner in self._runners:
             await runner.cleanup()
+
+    async def close(self) -> None:
+        """Let go of everything."""
         await self._tasks.close()
         await self._upstream.close()
         await self._billing_upstream.close()
@@ -312,7 +330,13 @@ class Application:
 
     async def _note_policies(self) -> None:
         version = self.rulebook.version
-        data = json.dumps({"version": version, "budgets": list(self.rulebook.budgets)})
+        data = json.dumps(
+            {
+                "version": version,
+                "budgets": list(self.rulebook.budgets),
+                "document": as_document(self.rulebook),
+            }
+        )
         await self.ledger.journal_once(
             "policies", "version", version, kind="policies_loaded", data=data
         )
@@ -325,6 +349,7 @@ class Application:
             await asyncio.sleep(KEYS_EVERY_S)
             try:
                 await self.keys.refresh_if_changed()
+                await self.grants.refresh_if_changed()
                 if self._noted != self.rulebook.version:
                     await self._note_policies()
             except LedgerUnavailable:
@@ -349,7 +374,7 @@ class Application:
         """Return what a call asked of its budgets, as far as those are still there."""
         return tuple(
             Ask(
-                budget=self.rulebook.budgets[charge.budget],
+                budget=self.grants.raised(self.rulebook.budgets[charge.budget], charge.subject),
                 subject=charge.subject,
                 held=charge.held,
                 bound=charge.bound,

@@ -6,6 +6,7 @@ SHA-256 is enough: there is nothing to guess, and a slow digest would only make 
 
 from __future__ import annotations
 
+import json
 import secrets
 import string
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -25,19 +26,24 @@ _ALPHABET: Final = string.digits + string.ascii_letters
 # 62**43 is more than 2**256.
 _SECRET_CHARACTERS: Final = 43
 _ID_CHARACTERS: Final = 16
-# What is shown of a secret to tell keys apart: the prefix and six characters.
+# Of a secret, to tell keys apart: the prefix and six characters.
 _SHOWN_CHARACTERS: Final = 10
 # Every worker holds all of them, about 1 KiB each.
 KEYS_MAX: Final = 100_000
 TEXT_CHARACTERS_MAX: Final = 128
 TAGS_MAX: Final = 16
 GRACE_MS_MAX: Final = 365 * 86_400_000
+# Further ahead, no calendar is sure to have a date.
+EXPIRES_MS_MAX: Final = 36_525 * 86_400_000
 # How long a list still shows a key that ended, and a secret that was replaced.
 _ENDED_KEPT_MS: Final = 90 * 86_400_000
 _REPLACED_KEPT_MS: Final = 86_400_000
 # Administrators rarely change keys in the same millisecond; after this many times it is a fault.
 _TRIES_MAX: Final = 20
-_CHANGE: Final = (files("proxy") / "key_store.lua").read_bytes()
+_COUNTER: Final = (files("policies.ledger") / "lua" / "counter.lua").read_bytes()
+_CHANGE: Final = _COUNTER + b"\n" + (files("proxy") / "key_store.lua").read_bytes()
+# Acts, as the journal names them.
+CREATED, ROTATED, REVOKED_ACT = "key_created", "key_rotated", "key_revoked"
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -59,6 +65,10 @@ class KeyNotUsable(BursarError):
 
 class KeysBusy(BursarError):
     """Keys are being changed by others all the time: try again."""
+
+
+class KeyChanged(BursarError):
+    """Somebody changed the key since whoever asks has seen it: look again, then decide."""
 
 
 class KeyRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -83,6 +93,16 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 _Written = Mapping[bytes, KeyRecord]
+
+
+class _Change(msgspec.Struct, frozen=True):
+    """Records as they are to be from now on, and the act that they are journalled as."""
+
+    kind: str
+    #: The key's newest record.
+    record: KeyRecord
+    written: _Written
+    grace_ms: int | None = None
 
 
 class Valid(msgspec.Struct, frozen=True):
@@ -173,6 +193,7 @@ class KeyStore:
         tags: Sequence[tuple[str, str]] = (),
         *,
         actor: str | None = None,
+        origin: str | None = None,
     ) -> tuple[KeyRecord, str]:
         """Make a key; return what is kept of it, and its secret, which nobody can tell again.
 
@@ -182,15 +203,14 @@ class KeyStore:
             name: what it is for.
             expires_ms: when it ends, since the epoch; None for never.
             tags: what its calls are tagged with.
-            actor: who makes it.
+            actor: who makes it, from `origin`: an address, or `cli`.
 
         Raises:
-            ValueError: a value is empty, too long, or in the past.
+            ValueError: a value is empty, too long, in the past, or too far ahead.
         """
         now_ms = self._clock.now_ms()
         _check_texts(team, user, name, *(text for tag in tags for text in tag))
-        if expires_ms is not None and expires_ms <= now_ms:
-            raise ValueError("the key would have expired already: give a time in the future")
+        _check_end(expires_ms, now_ms)
         if len(tags) > TAGS_MAX:
             raise ValueError(f"a key has at most {TAGS_MAX} tags")
         secret = self._make_secret()
@@ -206,12 +226,12 @@ class KeyStore:
             actor=actor,
         )
 
-        def made(records: Mapping[bytes, KeyRecord]) -> _Written:
+        def made(records: Mapping[bytes, KeyRecord]) -> _Change:
             if len(records) >= KEYS_MAX:
                 raise ValueError(f"there are {KEYS_MAX} keys already: a new one has no room")
-            return {digest_of(secret): record}
+            return _Change(CREATED, record, {digest_of(secret): record})
 
-        await self._change(made)
+        await self._change(made, actor, origin)
         return record, secret
 
     async def list(self) -> Sequence[KeyRecord]:
@@ -222,12 +242,22 @@ class KeyStore:
         return sorted(current, key=lambda record: (record.created_at_ms, record.id))
 
     async def rotate(
-        self, key_id: str, grace_ms: int, *, actor: str | None = None
+        self,
+        key_id: str,
+        grace_ms: int,
+        *,
+        actor: str | None = None,
+        origin: str | None = None,
+        seen: KeyRecord | None = None,
     ) -> tuple[KeyRecord, str]:
         """Give a key a new secret; the old one works until the grace is over.
 
+        Args:
+            seen: the key as whoever asks has seen it; None: whatever it is.
+
         Raises:
             UnknownKey: there is no such key.
+            KeyChanged: it is not as it was seen.
             KeyNotUsable: it has ended, and rotating it would bring it back.
             ValueError: the grace is negative, or longer than a year.
         """
@@ -236,42 +266,56 @@ class KeyStore:
         secret = self._make_secret()
         current: list[KeyRecord] = []
 
-        def rotated(records: Mapping[bytes, KeyRecord]) -> _Written:
+        def rotated(records: Mapping[bytes, KeyRecord]) -> _Change:
             now_ms = self._clock.now_ms()
-            digest, old = _current(records, key_id)
+            digest, old = _current(records, key_id, seen)
             if not isinstance(judge(old, now_ms), Valid):
                 raise KeyNotUsable(f"key {key_id} was revoked or has expired: make a new one")
             new = replace(old, prefix=secret[:_SHOWN_CHARACTERS], actor=actor)
             ends_ms = now_ms + grace_ms
             current[:] = [new]
             ending = replace(old, replaced_at_ms=now_ms, grace_until_ms=ends_ms, actor=actor)
-            return {digest: ending, digest_of(secret): new}
+            return _Change(ROTATED, new, {digest: ending, digest_of(secret): new}, grace_ms)
 
-        await self._change(rotated)
+        await self._change(rotated, actor, origin)
         return current[0], secret
 
-    async def revoke(self, key_id: str, *, actor: str | None = None) -> KeyRecord:
+    async def revoke(
+        self,
+        key_id: str,
+        *,
+        actor: str | None = None,
+        origin: str | None = None,
+        seen: KeyRecord | None = None,
+    ) -> KeyRecord:
         """End a key with all its secrets, for good. Doing it again changes nothing.
 
         Raises:
             UnknownKey: there is no such key.
+            KeyChanged: it is not as it was seen.
         """
         current: list[KeyRecord] = []
 
-        def revoked(records: Mapping[bytes, KeyRecord]) -> _Written:
+        def revoked(records: Mapping[bytes, KeyRecord]) -> _Change:
             now_ms = self._clock.now_ms()
+            _current(records, key_id, seen)
             changed = {
                 digest: replace(record, revoked_at_ms=now_ms, actor=actor)
                 for digest, record in records.items()
                 if record.id == key_id and record.revoked_at_ms is None
             }
             current[:] = [_current({**records, **changed}, key_id)[1]]
-            return changed
+            return _Change(REVOKED_ACT, current[0], changed)
 
-        await self._change(revoked)
+        await self._change(revoked, actor, origin)
         return current[0]
 
-    async def _change(self, decide: Callable[[Mapping[bytes, KeyRecord]], _Written]) -> None:
+    async def _change(
+        self,
+        decide: Callable[[Mapping[bytes, KeyRecord]], _Change],
+        actor: str | None,
+        origin: str | None,
+    ) -> None:
         """Read, decide, and write if nobody else has written meanwhile; else begin again."""
         keys = self._keys
         for _ in range(_TRIES_MAX):
@@ -281,7 +325,8 @@ class KeyStore:
                 for digest, row in rows.items()
                 if (record := record_of(row)) is not None
             }
-            written = decide(records)
+            change = decide(records)
+            written = change.written
             if not written:
                 return
             now_ms = self._clock.now_ms()
@@ -293,19 +338,38 @@ class KeyStore:
             pairs = [
                 part for digest, record in written.items() for part in (digest, _encode(record))
             ]
-            arguments: list[bytes | int] = [version, len(written), *pairs, *removed]
+            arguments: list[bytes | str | int] = [
+                *(version, change.kind, _act_data(change, actor, origin)),
+                len(written),
+                *pairs,
+                *removed,
+            ]
             done = await self._commands.execute(
-                "EVAL", _CHANGE, 2, keys.callers, keys.callers_version, *arguments
+                "EVAL", _CHANGE, 3, keys.callers, keys.callers_version, keys.journal, *arguments
             )
             if int(done) >= 0:
                 return
         raise KeysBusy("keys are being changed by others all the time: try again")
 
 
-def _current(records: Mapping[bytes, KeyRecord], key_id: str) -> tuple[bytes, KeyRecord]:
-    """Return the record of a key's newest secret."""
+def _act_data(change: _Change, actor: str | None, origin: str | None) -> str:
+    """Return what the journal says of a change; nothing in it would let anybody in."""
+    record = change.record
+    said = {"actor": actor, "from": origin, "key": record.id, "expires_ms": record.expires_at_ms}
+    said |= {name: getattr(record, name) for name in ("team", "user", "name", "prefix")}
+    if change.grace_ms is not None:
+        said["grace_ms"] = change.grace_ms
+    return json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+
+
+def _current(
+    records: Mapping[bytes, KeyRecord], key_id: str, seen: KeyRecord | None = None
+) -> tuple[bytes, KeyRecord]:
+    """Return the record of a key's newest secret, if it is as it was seen."""
     for digest, record in records.items():
         if record.id == key_id and record.replaced_at_ms is None:
+            if seen is not None and record != seen:
+                raise KeyChanged(f"somebody changed key {key_id} since you looked: look again")
             return digest, record
     raise UnknownKey(f"there is no key {key_id}")
 
@@ -316,6 +380,14 @@ def _is_forgotten(record: KeyRecord, now_ms: int) -> bool:
     ended_ms = min((end_ms for end_ms in ends if end_ms is not None), default=now_ms)
     kept_ms = _ENDED_KEPT_MS if record.replaced_at_ms is None else _REPLACED_KEPT_MS
     return now_ms - ended_ms > kept_ms
+
+
+def _check_end(expires_ms: int | None, now_ms: int) -> None:
+    ends_in_ms = 1 if expires_ms is None else expires_ms - now_ms
+    if ends_in_ms <= 0:
+        raise ValueError("the key would have expired already: give a time in the future")
+    if ends_in_ms > EXPIRES_MS_MAX:
+        raise ValueError("a key is good for a hundred years: leave its end out for longer")
 
 
 def _check_texts(*texts: str | None) -> None:

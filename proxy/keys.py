@@ -16,6 +16,7 @@ from proxy.key_store import (
     UNKNOWN,
     Commands,
     Invalid,
+    KeyChanged,
     KeyNotUsable,
     KeyRecord,
     KeysBusy,
@@ -30,6 +31,7 @@ from proxy.key_store import (
 
 __all__ = [
     "Invalid",
+    "KeyChanged",
     "KeyNotUsable",
     "KeyRecord",
     "KeyRing",

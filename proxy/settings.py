@@ -7,25 +7,28 @@ relative to the configuration file. Unknown fields are mistakes, as is a variabl
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from policies import texts
 from policies.documents import Document, Name, Text, Texts, validated
 from policies.lined_yaml import Lined, Mistakes, read
 from policies.texts import suggestion
-from proxy.archive_settings import AlertSettings, ArchiveSettings
+from proxy.archive_settings import AlertSettings, ArchiveSettings, check_archive
 from proxy.billing_settings import ReceiptSettings, WalletSettings, check_receipts
 from proxy.setting_values import (
     Count,
     Dollars,
     Duration,
     LedgerUrl,
+    Percent,
     Port,
     Secret,
     Size,
@@ -35,6 +38,7 @@ from proxy.setting_values import (
 DEFAULT_FILE: Final = "bursar.yaml"
 MIB: Final = 1024 * 1024
 #: Where each kind of provider is by default; AGIPower's address is the operator's to know.
+HTTP_SCHEMES: Final = ("http", "https")
 BASE_URLS: Final = {
     "venice": "https://api.venice.ai/api",
     "openai": "https://api.openai.com/v1",
@@ -112,6 +116,26 @@ class AdminToken(Document):
     role: Literal["admin", "viewer"]
     #: A viewer of these teams alone; empty for all.
     teams: Texts = ()
+    #: Who has it, as the journal names them; left out: it goes by the beginning of its SHA-256.
+    name: Text | None = None
+    #: When it ends; a date ends at its first moment in UTC. Left out: never.
+    expires_ms: Annotated[int, Field(ge=0)] | None = Field(default=None, alias="expires")
+
+    @field_validator("expires_ms", mode="before")
+    @classmethod
+    def _moment(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        said = f"'{value}' is not a time: write 2026-12-31 or 2026-12-31T18:00:00Z"
+        try:
+            found = datetime.fromisoformat(value)
+        except ValueError:
+            raise ValueError(said) from None
+        if found.tzinfo is None:
+            if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+                raise ValueError(f"'{value}' names no time zone: end it with Z, or with +01:00")
+            found = found.replace(tzinfo=UTC)
+        return int(found.timestamp() * 1000)
 
 
 class AdminSettings(Document):
@@ -220,6 +244,20 @@ class LogSettings(Document):
     format: Literal["auto", "json", "console"] = "auto"
 
 
+class TraceSettings(Document):
+    """Where spans of calls are sent; needs the extra `bursar[otel]`."""
+
+    #: Of a collector that takes OTLP over HTTP, such as http://localhost:4318/v1/traces.
+    endpoint: (
+        Annotated[str, AfterValidator(lambda text: texts.address(text, HTTP_SCHEMES))] | None
+    ) = None
+    headers: dict[Text, Annotated[str, AfterValidator(texts.secret)]] = Field(
+        default_factory=dict, repr=False
+    )
+    #: Of calls that come without a trace of their own.
+    sample: Percent = 100
+
+
 class Settings(Document):
     """The whole configuration."""
 
@@ -240,6 +278,7 @@ class Settings(Document):
     #: Processes that share the port.
     workers: Annotated[int, Field(ge=1, le=256)] = 1
     log: LogSettings = LogSettings()
+    traces: TraceSettings = TraceSettings()
 
     def price_fields(self) -> dict[str, dict[str, Any]]:
         """Return the prices as they were written, without what was left out."""
@@ -273,6 +312,7 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
         _check_providers(lined, settings)
         _check_routes(lined, settings)
         check_receipts(lined, settings.receipts)
+        check_archive(lined, settings.archive)
     if settings is None or lined.mistakes:
         raise SettingsErrors(sorted(lined.mistakes, key=lambda mistake: mistake.line))
     return _resolved(settings, file.parent)
@@ -284,7 +324,11 @@ def _resolved(settings: Settings, folder: Path) -> Settings:
         name: (folder / getattr(settings, name).expanduser()).absolute()
         for name in ("data_dir", "policies")
     }
-    return settings.model_copy(update=folders)
+    archive = settings.archive
+    if archive.checkpoint_file is not None:
+        file = (folder / archive.checkpoint_file.expanduser()).absolute()
+        archive = archive.model_copy(update={"checkpoint_file": file})
+    return settings.model_copy(update={**folders, "archive": archive})
 
 
 # --- What must hold between fields ---

@@ -19,14 +19,15 @@ def amount_json(unit: str, amount: int) -> int | dict[str, int | str]:
     return amount
 
 
-def standing_row(standing: Standing) -> dict[str, Any]:
-    """Return one budget's row."""
+def standing_row(standing: Standing, *, granted: int = 0) -> dict[str, Any]:
+    """Return one budget's row; `granted`: how much of its limit is granted for a while, in its unit."""
     unit = standing.unit
     return {
         "name": standing.budget,
         "subject": standing.subject or None,
         "unit": unit,
         "limit": amount_json(unit, standing.limit),
+        "granted": amount_json(unit, granted),
         "spent": amount_json(unit, standing.spent),
         "reserved": amount_json(unit, standing.reserved),
         "remaining": amount_json(unit, standing.remaining),

@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, Literal
 
 from aiohttp import web
 
 from policies.errors import LedgerUnavailable
-from proxy.admin.replies import NO_STORE
+from proxy.admin.operations import Operation
+from proxy.admin.replies import NO_STORE, reply
+from proxy.admin.schemas import Row
 from proxy.admin.services import Services
 from proxy.telemetry.metrics import CONTENT_TYPE
 
 UNAVAILABLE: Final = 503
+
+
+class Alive(Row):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Ready(Row):
+    """Calls can be admitted."""
+
+    status: Literal["ready"] = "ready"
+
+
+class NotReady(Row):
+    """Calls cannot be admitted."""
+
+    status: Literal["unavailable"] = "unavailable"
+    reasons: list[str]
 
 
 class Health:
@@ -20,17 +42,45 @@ class Health:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    def routes(self) -> list[web.RouteDef]:
-        """Return the paths."""
-        return [
-            web.get("/healthz", self.healthz),
-            web.get("/readyz", self.readyz),
-            web.get("/metrics", self.metrics),
-        ]
+    def operations(self) -> Sequence[Operation]:
+        """Return what can be asked, without a token and whatever else stands in the address."""
+        return (
+            Operation(
+                method="GET",
+                path="/healthz",
+                name="get_health",
+                says="Tell that the process answers.",
+                handler=self.healthz,
+                query=None,
+                answer=Alive,
+                open=True,
+            ),
+            Operation(
+                method="GET",
+                path="/readyz",
+                name="get_readiness",
+                says="Tell whether calls can be admitted, and what stands against it.",
+                handler=self.readyz,
+                query=None,
+                answer=Ready,
+                others={UNAVAILABLE: NotReady},
+                open=True,
+            ),
+            Operation(
+                method="GET",
+                path="/metrics",
+                name="get_metrics",
+                says="Show the numbers of all workers, for Prometheus.",
+                handler=self.metrics,
+                query=None,
+                answer=("text/plain",),
+                open=True,
+            ),
+        )
 
     async def healthz(self, request: web.Request) -> web.Response:
         """Say that the process answers."""
-        return web.json_response({"status": "ok"}, headers=NO_STORE)
+        return reply(Alive())
 
     async def readyz(self, request: web.Request) -> web.Response:
         """Say whether calls can be admitted, and what stands against it."""
@@ -41,9 +91,8 @@ class Health:
             # Its message may name hosts; whoever may know them finds it in the log.
             reasons.append("the ledger does not answer")
         if reasons:
-            body = {"status": "unavailable", "reasons": reasons}
-            return web.json_response(body, status=UNAVAILABLE, headers=NO_STORE)
-        return web.json_response({"status": "ready"}, headers=NO_STORE)
+            return reply(NotReady(reasons=reasons), UNAVAILABLE)
+        return reply(Ready())
 
     async def metrics(self, request: web.Request) -> web.Response:
         """Return the numbers of all workers, for Prometheus."""

@@ -20,21 +20,43 @@ class Refused(Exception):
     """The request is not done; the answer says why."""
 
     def __init__(
-        self, status: int, code: str, message: str, mistakes: Sequence[Fault] = ()
+        self,
+        status: int,
+        code: str,
+        message: str,
+        mistakes: Sequence[Fault] = (),
+        *,
+        retry_after_s: int | None = None,
+        allowed: Sequence[str] = (),
     ) -> None:
+        """Say what is not done, and why.
+
+        Args:
+            status: over HTTP.
+            code: for programs.
+            message: for people: what is wrong, and what to do.
+            mistakes: each of them, where the request has some.
+            retry_after_s: seconds after which it may be asked again.
+            allowed: the methods that are possible, where this one is not.
+        """
         super().__init__(message)
         self.status = status
         self.code = code
         self.mistakes = tuple(mistakes)
+        self.headers: dict[str, str] = {}
+        if retry_after_s is not None:
+            self.headers["Retry-After"] = str(retry_after_s)
+        if allowed:
+            self.headers["Allow"] = ", ".join(allowed)
 
 
-def reply(document: BaseModel, status: int = 200) -> web.Response:
-    """Return a document as JSON."""
+def reply(document: BaseModel, status: int = 200, *, etag: str | None = None) -> web.Response:
+    """Return a document as JSON; with an ETag, where two people could overwrite each other."""
     return web.Response(
         status=status,
         text=document.model_dump_json(),
         content_type="application/json",
-        headers=NO_STORE,
+        headers=NO_STORE if etag is None else {**NO_STORE, "ETag": etag},
     )
 
 
@@ -48,7 +70,7 @@ def failure(refused: Refused) -> web.Response:
         # Most errors are about no field of anything: without an empty list of them.
         text=body.model_dump_json(exclude_defaults=True),
         content_type="application/json",
-        headers=NO_STORE,
+        headers={**NO_STORE, **refused.headers},
     )
     if refused.status == web.HTTPUnauthorized.status_code:
         response.headers["WWW-Authenticate"] = 'Bearer realm="bursar"'

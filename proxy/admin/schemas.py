@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Generic, Literal, Self, TypeVar
+from typing import Annotated, Any, Final, Generic, Literal, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from policies import texts
 from policies.money import decimal_text
 
 Item = TypeVar("Item", bound=BaseModel)
-Duration = Annotated[int, BeforeValidator(texts.duration_ms), Field(ge=0)]
+#: A hundred years: further ahead, no calendar is sure to have a date.
+DURATION_MS_MAX: Final = 36_525 * 86_400_000
+
+
+def _duration(least_ms: int) -> Any:  # noqa: ANN401 - What `Annotated` takes.
+    """Return how durations are read and described: texts such as `90d`, or whole milliseconds."""
+    text = {"type": "string", "pattern": r"^\s*[0-9]{1,10}\s*(ms|s|m|h|d|w)\s*$"}
+    number = {"type": "integer", "minimum": least_ms, "maximum": DURATION_MS_MAX}
+    return (
+        Field(ge=least_ms, le=DURATION_MS_MAX),
+        BeforeValidator(texts.duration_ms),
+        WithJsonSchema({"anyOf": [text, number], "examples": ["90d"]}),
+    )
+
+
+Duration = Annotated[int, *_duration(0)]
+#: One that is not nothing.
+Lifetime = Annotated[int, *_duration(1)]
 Text = Annotated[str, Field(min_length=1, max_length=128)]
 #: A number for tokens and calls, `{"nano_usd", "usd"}` for money, `{"nano", "amount"}` for credits.
 Amount = int | dict[str, int | str]
@@ -19,13 +36,14 @@ Amount = int | dict[str, int | str]
 class Body(BaseModel):
     """What a client sends; unknown fields are mistakes."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Strict: `true` is no number, and `1` is no text.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Row(BaseModel):
-    """What a client gets."""
+    """What a client gets; whatever has a default is there too."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
 
 
 class Page(Row, Generic[Item]):
@@ -88,13 +106,57 @@ class BudgetRow(Row):
     name: str
     subject: str | None
     unit: str
+    #: With what is granted.
     limit: Amount
+    #: How much of the limit is granted for a while.
+    granted: Amount
     spent: Amount
     reserved: Amount
     remaining: Amount
     overrun: Amount
     mode: str
     window: Span
+
+
+class GrantRow(Row):
+    """A temporary raise of a budget's limit."""
+
+    id: str
+    budget: str
+    #: Whose counter it is for, where the budget keeps one for each of something; null: all of them.
+    subject: str | None
+    unit: str
+    amount: Amount
+    state: Literal["active", "expired", "ended"]
+    made_at: str
+    expires_at: str
+    #: When it was ended before its time, and by whom.
+    ended_at: str | None
+    ended_by: str | None
+    reason: str
+    #: Who made it.
+    actor: str
+
+
+class GrantedBudgetRow(BudgetRow):
+    """How a budget stands, with what is granted to it now."""
+
+    grants: list[GrantRow]
+
+
+class GrantRequest(Body):
+    """A raise that is wanted."""
+
+    #: In the budget's unit, such as `50 USD`.
+    amount: Text
+    #: How long it counts, such as `3d`; at most 366 days.
+    for_: Text = Field(alias="for")
+    #: Why; a line of text.
+    reason: Annotated[str, Field(min_length=1, max_length=texts.TEXT_CHARS_MAX)]
+    #: Whose counter, where the budget keeps one for each of something.
+    subject: Annotated[str, Field(min_length=1, max_length=texts.TEXT_CHARS_MAX)] | None = None
+    #: That it is for each of them; one of the two must be said.
+    all_subjects: bool = False
 
 
 # --- Keys ---
@@ -107,7 +169,7 @@ class KeyRequest(Body):
     user: Text | None = None
     name: Text | None = None
     #: How long it is good for, such as `90d`; left out: for ever.
-    expires: Annotated[Duration, Field(ge=1)] | None = None
+    expires: Lifetime | None = None
     tags: dict[Text, Text] = Field(default_factory=dict, max_length=16)
 
 
@@ -138,43 +200,6 @@ class CreatedKey(KeyRow):
     """A key with its secret, which nobody can tell again."""
 
     key: str
-
-
-# --- Policies ---
-
-
-class TeamRow(Row):
-    """A team as the policies have it."""
-
-    name: str
-    models: list[str]
-    members: list[str]
-
-
-class BudgetPolicyRow(Row):
-    """A budget as the policies have it."""
-
-    name: str
-    team: str | None
-    each: str | None
-    limit: str
-    mode: str
-
-
-class PoliciesView(Row):
-    """The policies in force."""
-
-    organization: str
-    version: str
-    teams: list[TeamRow]
-    budgets: list[BudgetPolicyRow]
-
-
-class ReloadResult(Row):
-    """What loading the policies anew has changed."""
-
-    version: str
-    changes: list[str]
 
 
 # --- Calls ---

@@ -9,7 +9,10 @@ from typing import Protocol
 from policies.clock import Clock
 from policies.ledger.interface import Ledger
 from policies.rulebook import Rulebook
+from proxy.admin.grant_rows import GrantAdministration
 from proxy.admin.schemas import ReceiptsRow, WalletRow
+from proxy.archive.database import Database
+from proxy.archive.reader import ArchiveReader
 from proxy.keys import KeyRecord
 from proxy.policy_watch import Rejected, Reloaded
 
@@ -26,6 +29,7 @@ class KeyAdministration(Protocol):
         tags: Sequence[tuple[str, str]] = (),
         *,
         actor: str | None = None,
+        origin: str | None = None,
     ) -> tuple[KeyRecord, str]:
         """Make a key; return what is kept of it, and its secret."""
         ...
@@ -35,12 +39,25 @@ class KeyAdministration(Protocol):
         ...
 
     async def rotate(
-        self, key_id: str, grace_ms: int, *, actor: str | None = None
+        self,
+        key_id: str,
+        grace_ms: int,
+        *,
+        actor: str | None = None,
+        origin: str | None = None,
+        seen: KeyRecord | None = None,
     ) -> tuple[KeyRecord, str]:
         """Give a key a new secret."""
         ...
 
-    async def revoke(self, key_id: str, *, actor: str | None = None) -> KeyRecord:
+    async def revoke(
+        self,
+        key_id: str,
+        *,
+        actor: str | None = None,
+        origin: str | None = None,
+        seen: KeyRecord | None = None,
+    ) -> KeyRecord:
         """End a key."""
         ...
 
@@ -70,6 +87,11 @@ class Services:
     """What the handlers work with."""
 
     ledger: Ledger
+    #: The journal in SQL; it is a moment behind the ledger.
+    archive: ArchiveReader
+    #: The same, for what takes longer than a question: exports, verification.
+    database: Database
+    grants: GrantAdministration
     keys: KeyAdministration
     receipts: Receipts
     wallets: Wallets

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aiohttp import web
 
-from proxy.admin.door import access_of, check_sees_all
+from proxy.admin.operations import Operation
 from proxy.admin.replies import reply
 from proxy.admin.schemas import Page, WalletRow
 from proxy.admin.services import Services
@@ -16,11 +18,20 @@ class Wallets:
     def __init__(self, services: Services) -> None:
         self._wallets = services.wallets
 
-    def routes(self) -> list[web.RouteDef]:
-        """Return the paths."""
-        return [web.get("/admin/v1/wallets", self.list)]
+    def operations(self) -> Sequence[Operation]:
+        """Return what can be asked."""
+        return (
+            Operation(
+                method="GET",
+                path="/admin/v1/wallets",
+                name="list_wallets",
+                says="Show quotas and balances, as providers reported them last.",
+                handler=self.list,
+                answer=Page[WalletRow],
+                for_all_teams=True,
+            ),
+        )
 
     async def list(self, request: web.Request) -> web.Response:
         """Show quotas and balances, as they were reported last."""
-        check_sees_all(access_of(request))
         return reply(Page[WalletRow](items=list(await self._wallets.list())))

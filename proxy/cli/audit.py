@@ -14,6 +14,9 @@ import click
 from policies.journal import Entry
 from policies.units import amount_text
 from proxy.admin.journal_tail import latest
+from proxy.cli.audit_export import export
+from proxy.cli.audit_keys import checkpoints, keys, rotate_key
+from proxy.cli.audit_verify import verify
 from proxy.cli.configuration import config_option, configured, json_option
 from proxy.cli.ledger_access import LedgerAccess, with_ledger
 from proxy.cli.output import show_json
@@ -29,7 +32,11 @@ LOOK_EVERY_S: Final = 0.5
 
 @click.group()
 def command() -> None:
-    """Read the journal: every decision and every movement of money."""
+    """Read, export and verify the journal: every decision and every movement of money."""
+
+
+for _command in (export, verify, keys, checkpoints, rotate_key):
+    command.add_command(_command)
 
 
 @command.command()

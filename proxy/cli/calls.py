@@ -1,175 +1,168 @@
-"""`bursar calls`: the life of a call."""
+"""`bursar calls`: which calls there were; `show` tells the whole life of one."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, cast
 
 import click
+from rich.text import Text
 
-from policies.ledger.interface import CallRecord
 from policies.units import USD, amount_text
-from proxy.admin.call_rows import call_view
-from proxy.admin.schemas import CallView
+from proxy.admin.calls import calls_page
+from proxy.admin.schemas import CallRow
+from proxy.admin.services import Services
+from proxy.archive.filters import CALL_STATES, PAGE_MAX, BadFilter, CallFilter
+from proxy.archive.lines import Page
+from proxy.cli.archive_access import Readers, with_readers
+from proxy.cli.call_life import show
 from proxy.cli.configuration import config_option, configured, json_option
-from proxy.cli.ledger_access import LedgerAccess, with_ledger
-from proxy.cli.output import console, show_json, table
-from proxy.cli.times import span
-from proxy.receipts.schedule import Schedule
+from proxy.cli.moments import MOMENT
+from proxy.cli.output import console, note, progress, show_json, table
 
-#: Where a receipt was found.
-_SOURCES: Final = {
-    "answer": "the answer itself",
-    "look-up": "a look-up by id",
-    "history": "the billing history",
-    "metering": "metering again, for it is never billed",
+LIMIT_DEFAULT: Final = 50
+LIMIT_MAX: Final = 100_000
+#: With --follow: how often it is looked for more, and how many of the newest calls are looked at.
+LOOK_EVERY_S: Final = 0.5
+FOLLOWED: Final = 200
+_COLOURS: Final = {
+    "reserved": "cyan",
+    "settled": "",
+    "receipted": "green",
+    "released": "dim",
+    "expired": "yellow",
+    "unreceipted": "yellow",
+    "refused": "red",
 }
-#: What a call is that nobody made.
-_GHOSTS: Final = {
-    "row": "a row of the billing history that no call of ours explains",
-    "late": "rows that came after the rest of their request",
-    "totals": "what the account was billed beyond all calls of ours",
-}
+_HEADINGS: Final = ("at", "call", "state", "team", "user", "model", ">tokens", ">cost")
+#: The same for lines that come one by one: as wide as ids and times are, names by what is usual.
+_LINE: Final = "{:<19}  {:<31}  {:<11}  {:<14}  {:<12}  {:<28}  {:>12}  {:>14}"
+
+Ask = Callable[[int | None, int], Awaitable[Page[CallRow]]]
 
 
-class NoSuchCall(click.ClickException):
-    """The ledger has no record of a call."""
-
-
-@click.group()
-def command() -> None:
-    """Show the life of a call."""
-
-
-@command.command()
-@click.argument("call_id", metavar="ID")
+@click.group(invoke_without_command=True)
+@click.option("--team")
+@click.option("--user")
+@click.option("--key", "key_id", help="A key's id.")
+@click.option("--provider")
+@click.option("--model", help="Exact, or with * for any characters.")
+@click.option("--state", type=click.Choice(CALL_STATES))
+@click.option("--since", "since_ms", type=MOMENT, help="30d, 2026-11-23 or 2026-11-23T13:00:00Z.")
+@click.option("--until", "until_ms", type=MOMENT, help="As --since; what is before it.")
+@click.option(
+    "-n", "--limit", type=click.IntRange(1, LIMIT_MAX), default=LIMIT_DEFAULT, show_default=True
+)
+@click.option("-f", "--follow", is_flag=True, help="Go on with new calls, until Ctrl-C.")
 @config_option
 @json_option
-def show(*, call_id: str, config: Path | None, as_json: bool) -> None:
-    """Show who called, what was quoted, and what each budget was charged."""
-
-    async def work(access: LedgerAccess) -> tuple[CallRecord, CallView, _Waiting] | None:
-        record = await access.ledger.find(call_id)
-        if record is None:
-            return None
-        call = call_view(call_id, record)
-        return record, call, await _waiting(access, call)
-
-    found = with_ledger(configured(config), work)
-    if found is None:
-        raise NoSuchCall(f"the ledger has no record of call {call_id}")
-    record, call, waiting = found
-    if as_json:
-        show_json(call.model_dump())
+@click.pass_context
+def command(
+    context: click.Context,
+    /,
+    *,
+    limit: int,
+    follow: bool,
+    config: Path | None,
+    as_json: bool,
+    **asked: str | int | None,
+) -> None:
+    """List calls, newest first; with --follow the newest last, and again when their state changes."""
+    if context.invoked_subcommand is not None:
+        if config is not None or as_json or follow or any(asked.values()):
+            raise click.UsageError(f"options stand behind '{context.invoked_subcommand}'")
         return
-    for label, said in (*_described(call), *_receipt(record, call, waiting)):
-        click.echo(f"{click.style(f'{label:<11}', dim=True)} {said}")
-    if record.reservation.charges:
-        click.echo()
-        headings = ("budget", "for", ">reserved", ">charged")
-        console().print(table(headings, _charges(record)))
+    try:
+        wanted = CallFilter(teams=None, **asked)  # type: ignore[arg-type]  # Click has made them so.
+    except BadFilter as error:
+        raise click.UsageError(f"--{_option(error.field)}: {error.text}") from error
+
+    async def work(readers: Readers) -> Sequence[CallRow]:
+        # It asks ledger and archive alone.
+        services = cast("Services", readers)
+
+        async def ask(before: int | None, count_max: int) -> Page[CallRow]:
+            return await calls_page(services, wanted, before=before, count_max=count_max)
+
+        if follow:
+            await _follow(ask, min(limit, FOLLOWED), as_json=as_json)
+        with progress("looking through the archive"):
+            return await _newest(ask, limit)
+
+    rows = with_readers(configured(config), work)
+    if as_json:
+        show_json({"items": [row.model_dump() for row in rows], "cursor": None})
+        return
+    if not rows:
+        note("There is no such call")
+        return
+    console().print(table(_HEADINGS, [_cells(row) for row in rows]))
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """Where a call stands in the queue of those without a receipt."""
-
-    now_ms: int
-    #: When it is looked for next; None: it is not.
-    next_ms: int | None = None
-    #: What came for it and does not add up.
-    aside: str = ""
+command.add_command(show)
 
 
-async def _waiting(access: LedgerAccess, call: CallView) -> _Waiting:
-    now_ms = access.ledger.now_ms
-    if call.provider is None:
-        return _Waiting(now_ms())
-    schedule = Schedule(access.commands, access.ledger.keys, now_ms)
-    due_ms = await schedule.due_ms(call.provider, call.id)
-    return _Waiting(now_ms(), due_ms, await schedule.aside(call.provider, call.id))
+def _option(field: str) -> str:
+    return {"key_id": "key", "since_ms": "since", "until_ms": "until"}.get(field, field)
 
 
-def _charges(record: CallRecord) -> list[tuple[str, str, str, str]]:
-    charges = record.reservation.charges
-    charged = record.charged or (None,) * len(charges)
-    return [
-        (
-            charge.budget,
-            charge.subject,
-            amount_text(charge.unit, charge.held),
-            "" if amount is None else amount_text(charge.unit, amount),
-        )
-        for charge, amount in zip(charges, charged, strict=True)
-    ]
+async def _newest(ask: Ask, count_max: int) -> list[CallRow]:
+    """Return the newest calls; a page may have few of them and not be the last."""
+    found: list[CallRow] = []
+    before: int | None = None
+    while len(found) < count_max:
+        page = await ask(before, min(PAGE_MAX, count_max - len(found)))
+        found += page.items
+        if page.next is None:
+            break
+        before = page.next
+    return found
 
 
-def _described(call: CallView) -> list[tuple[str, str]]:
-    caller = ", ".join(part for part in (call.team, call.user, call.key_id) if part)
-    where = ", ".join(part for part in (call.provider, call.dialect) if part)
-    usage = ", ".join(f"{count:,} {part.replace('_', ' ')}" for part, count in call.usage.items())
-    money = (("quoted", call.quoted), ("settled", call.settled))
-    lines = [
-        ("call", f"{call.id}  {click.style(call.state, bold=True)}"),
-        ("at", call.at),
-        ("ghost", _GHOSTS.get(call.ghost or "", call.ghost or "")),
-        ("caller", caller),
-        ("model", " at ".join(part for part in (call.model, where) if part)),
-        ("status", "" if call.status is None else str(call.status)),
-        ("usage", usage),
-        *((label, f"${amount.usd}") for label, amount in money if amount is not None),
-        ("known as", ", ".join(call.generation_ids)),
-    ]
-    return [(label, said) for label, said in lines if said]
+async def _follow(ask: Ask, shown: int, *, as_json: bool) -> None:
+    """Print the newest calls and those that come, and again what changes its state, until Ctrl-C."""
+    states: dict[str, str] = {}
+    rows = list((await ask(None, FOLLOWED)).items)
+    fresh: Sequence[CallRow] = rows[:shown]
+    while True:
+        for row in reversed(fresh):
+            _print_line(row, as_json=as_json)
+        # What is not among the newest any more is not looked at again.
+        states = dict([*states.items()][-FOLLOWED:]) | {row.id: row.state for row in rows}
+        await asyncio.sleep(LOOK_EVERY_S)
+        rows = list((await ask(None, FOLLOWED)).items)
+        fresh = [row for row in rows if states.get(row.id) != row.state]
 
 
-# What is said of a receipt…
+def _print_line(row: CallRow, *, as_json: bool) -> None:
+    if as_json:
+        show_json(row.model_dump())
+        return
+    cells = [str(cell) for cell in _cells(row)]
+    console().print(Text(_LINE.format(*cells).rstrip(), style=_COLOURS.get(row.state, "")))
 
 
-def _receipt(record: CallRecord, call: CallView, waiting: _Waiting) -> list[tuple[str, str]]:
-    if call.ghost is not None and call.receipt is None:
-        return []
-    if call.receipt is not None:
-        return _ended(call, call.receipt)
-    if waiting.next_ms is None:
-        return []
-    waited = span(max(0, waiting.now_ms - record.ended_ms))
-    soon_s = -(-max(0, waiting.next_ms - waiting.now_ms) // 1_000)
-    following = f"in {span(soon_s * 1_000)}" if soon_s else "now"
-    lines = [("receipt", f"waited for since {call.ended_at} ({waited}), looked for {following}")]
-    return [*lines, ("set aside", waiting.aside)] if waiting.aside else lines
+def _cells(row: CallRow) -> tuple[str | Text, ...]:
+    tokens = sum(row.usage.values())
+    return (
+        row.at.replace("T", " ").removesuffix("Z"),
+        row.id,
+        Text(row.state, style=_COLOURS.get(row.state, "")),
+        row.team or "",
+        row.user or "",
+        row.model or "",
+        f"{tokens:,}" if tokens else "",
+        _cost(row),
+    )
 
 
-def _ended(call: CallView, receipt: dict[str, Any]) -> list[tuple[str, str]]:
-    for word in ("given_up", "never"):
-        if word in receipt:
-            said = "given up" if word == "given_up" else "none will come"
-            return [("receipt", f"{said}: {receipt[word]}")]
-    if call.receipted is None:
-        return []
-    source = str(receipt.get("source", ""))
-    # What was taken for ghost spend, and a call explained it after all, has a reason instead.
-    said = f"from {_SOURCES.get(source, source)}" if source else str(receipt.get("reason", ""))
-    lines = [("receipted", f"${call.receipted.usd}, {said}{_difference(receipt)}")]
-    if charged := receipt.get("credits"):
-        lines.append(("credits", ", ".join(amount_text(u, n) for u, n in charged.items())))
-    if receipt.get("id"):
-        lines.append(("billed as", str(receipt["id"])))
-    items = receipt.get("breakdown") or ()
-    lines += [("", f"{amount_text(USD, amount)} {item}") for item, amount in items]
-    if receipt.get("usage_differs"):
-        lines.append(("", "the provider counted other tokens than its answer said"))
-    return lines
-
-
-def _difference(receipt: dict[str, Any]) -> str:
-    """Return what a receipt changed."""
-    settled, billed = receipt.get("settled_nano_usd"), receipt.get("nano_usd")
-    if settled is None or billed is None:
-        return ""
-    change = billed - settled
-    if not change:
-        return ", as it was metered"
-    more = f"{amount_text(USD, abs(change))} {'more' if change > 0 else 'less'} than metered"
-    return f", {more} ({change * 100 / settled:+.1f}%)" if settled else f", {more}"
+def _cost(row: CallRow) -> str:
+    """Return what is known to have been charged; of a call in flight, the most that it may be."""
+    money = row.receipted or row.settled
+    if money is not None:
+        return amount_text(USD, money.nano_usd)
+    if row.state in {"reserved", "expired"} and row.quoted is not None:
+        return f"≤ {amount_text(USD, row.quoted.nano_usd)}"
+    return ""

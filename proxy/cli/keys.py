@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
 
 import click
 from rich.text import Text
@@ -13,11 +12,9 @@ from proxy.admin.keys import check_owner, created_key, key_row
 from proxy.admin.schemas import CreatedKey, KeyRow
 from proxy.cli.configuration import config_option, configured, json_option
 from proxy.cli.ledger_access import LedgerAccess, with_ledger
+from proxy.cli.operator import operator
 from proxy.cli.output import console, note, show_json, table
 from proxy.keys import KeyRecord
-
-#: Who changed a key, as its record has it.
-ACTOR: Final = "command line"
 
 
 class Duration(click.ParamType[int]):
@@ -84,11 +81,13 @@ def create(
     except ValueError as error:
         raise click.UsageError(str(error)) from error
 
+    who = operator()
+
     async def work(access: LedgerAccess) -> CreatedKey:
         now_ms = access.clock.now_ms()
         expires_ms = None if expires is None else now_ms + expires
         record, secret = await access.key_store.create(
-            team, user, name, expires_ms, tags, actor=ACTOR
+            team, user, name, expires_ms, tags, actor=who.actor, origin=who.origin
         )
         return created_key(record, secret, now_ms)
 
@@ -147,9 +146,12 @@ def list_keys(*, config: Path | None, as_json: bool) -> None:
 @json_option
 def rotate(*, key_id: str, grace: int, config: Path | None, as_json: bool) -> None:
     """Give a key a new secret, shown once."""
+    who = operator()
 
     async def work(access: LedgerAccess) -> CreatedKey:
-        record, secret = await access.key_store.rotate(key_id, grace, actor=ACTOR)
+        record, secret = await access.key_store.rotate(
+            key_id, grace, actor=who.actor, origin=who.origin
+        )
         return created_key(record, secret, access.clock.now_ms())
 
     try:
@@ -164,9 +166,11 @@ def rotate(*, key_id: str, grace: int, config: Path | None, as_json: bool) -> No
 @json_option
 def revoke(*, key_id: str, config: Path | None, as_json: bool) -> None:
     """End a key with all its secrets, for good, within a second."""
+    who = operator()
 
     async def work(access: LedgerAccess) -> tuple[KeyRecord, int]:
-        return await access.key_store.revoke(key_id, actor=ACTOR), access.clock.now_ms()
+        record = await access.key_store.revoke(key_id, actor=who.actor, origin=who.origin)
+        return record, access.clock.now_ms()
 
     row = key_row(*with_ledger(configured(config), work))
     if as_json:

@@ -15,7 +15,9 @@ from policies.clock import Clock, SystemClock
 from policies.errors import LedgerUnavailable
 from policies.rulebook import Rulebook
 from proxy.admin.plane import AdminPlane
-from proxy.cli.admin_plane import admin_plane
+from proxy.admin.services import Services
+from proxy.archive.database import database_at
+from proxy.cli.admin_plane import admin_plane, admin_services
 from proxy.cli.configuration import Configuration
 from proxy.cli.events import OperatorLog
 from proxy.cli.ledger_access import LedgerAccess, ledger_access
@@ -23,6 +25,7 @@ from proxy.cli.listening import free_port, hold, unusable, url
 from proxy.cli.receipt_access import receipt_access
 from proxy.cli.receipt_rows import ReceiptRows
 from proxy.cli.serving import Addresses
+from proxy.cli.upkeep import Upkeep
 from proxy.cli.worker import Brief
 from proxy.key_store import KeyStore
 from proxy.policy_watch import PolicyWatch, Rejected, Reloaded
@@ -54,6 +57,7 @@ class SeveralProcesses:
         self._port: socket.socket | None = None
         self._access: LedgerAccess | None = None
         self._admin: AdminPlane | None = None
+        self._upkeep: Upkeep | None = None
         self._closing = False
         self._metrics = configuration.settings.data_dir / "metrics"
         self._supervisor = Supervisor(
@@ -98,11 +102,14 @@ class SeveralProcesses:
         receipts = await self._held.enter_async_context(
             receipt_access(settings, self._access, self._in_force, metrics, self._log)
         )
-        self._admin = self._admin_plane(self._access, receipts, metrics)
+        services = self._services(self._access, receipts, metrics)
+        self._admin = admin_plane(settings, services, self._access, self._log)
+        self._upkeep = Upkeep(settings, services, self._access, metrics, self._log)
         try:
             admin_port = await self._admin.listen(admin.host, admin.port)
         except OSError as error:
             raise unusable(admin.host, admin.port, error) from error
+        await self._upkeep.start()
         self._tasks.spawn(self._policies.run())
         port = self._port.getsockname()[1]
         return Addresses(gateway=url(gateway.host, port), admin=url(admin.host, admin_port))
@@ -117,6 +124,8 @@ class SeveralProcesses:
         await self._tasks.close()
         timeouts = self.configuration.settings.gateway.timeouts
         await self._supervisor.stop(timeouts.shutdown_ms / 1000)
+        if self._upkeep is not None:
+            await self._upkeep.stop()
         if self._admin is not None:
             await self._admin.close()
         await self._held.aclose()
@@ -145,18 +154,17 @@ class SeveralProcesses:
             metrics=self._metrics,
         )
 
-    def _admin_plane(
-        self, access: LedgerAccess, receipts: ReceiptRows, metrics: Metrics
-    ) -> AdminPlane:
-        return admin_plane(
-            self.configuration.settings,
+    def _services(self, access: LedgerAccess, receipts: ReceiptRows, metrics: Metrics) -> Services:
+        settings = self.configuration.settings
+        return admin_services(
+            settings,
             access=access,
+            database=database_at(settings.archive, settings.data_dir),
             receipts=receipts,
             metrics=metrics,
             rulebook=self._in_force,
             reload=self.reload,
             obstacles=self._obstacles,
-            log=self._log,
         )
 
     def _in_force(self) -> Rulebook:

@@ -21,6 +21,7 @@ from proxy.settings import Settings
 from proxy.tasks import Tasks
 from proxy.telemetry.logs import make_log, take_over_logging
 from proxy.telemetry.metrics import Metrics
+from proxy.telemetry.traces import otlp_traces
 from proxy.workers import READY, read_message
 
 METRICS_EVERY_S: Final = 1.0
@@ -61,12 +62,14 @@ async def _serve(brief: Brief, reader: asyncio.StreamReader) -> None:
     take_over_logging(log)
     events, clock = OperatorLog(log), SystemClock()
     metrics = Metrics(clock, folder=brief.metrics, worker=f"worker-{brief.number}")
+    traces = brief.settings.traces
+    spans = otlp_traces(traces.endpoint, traces.headers, traces.sample)
     application = Application(
         brief.settings,
         brief.rulebook,
         ledger_url=brief.ledger_url,
         clock=clock,
-        watch=Watch(metrics, log),
+        watch=Watch(metrics, log, traces=spans, clock=clock),
     )
     await application.start()
     await application.listen(brief.settings.gateway.host, brief.port, shared=True)
@@ -80,6 +83,7 @@ async def _serve(brief: Brief, reader: asyncio.StreamReader) -> None:
     await stopping.wait()
     await application.stop()
     await tasks.close()
+    await asyncio.to_thread(spans.close)
     with contextlib.suppress(OSError):
         metrics.save()
 

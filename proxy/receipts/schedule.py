@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Final, Protocol
 
+from policies.call_ids import earliest_call_id
 from policies.ledger.keys import Keys
 
 _CLAIM: Final = (files("proxy.receipts") / "lua" / "claim.lua").read_bytes()
 #: The first pause when a provider wants fewer requests and does not say how many; it doubles.
 SLOW_MS_MIN: Final = 30_000
 SLOW_MS_MAX: Final = 900_000
+#: So many are looked at to tell how many are overdue: far more than a healthy queue has.
+WAITING_SEEN_MAX: Final = 10_000
 
 
 class Commands(Protocol):
@@ -146,6 +149,13 @@ class Schedule:
             "HGET", self._keys.receipts(provider, "aside"), call_id
         )
         return (found or b"").decode()
+
+    async def begun_before(self, provider: str, at_ms: int) -> int:
+        """Return how many calls that came in before a time still wait, among those looked for next."""
+        due = self._keys.receipts(provider, "due")
+        ids = await self._commands.execute("ZRANGE", due, 0, WAITING_SEEN_MAX - 1)
+        floor = earliest_call_id(at_ms).encode()
+        return sum(each < floor for each in ids)
 
     async def waiting(self, provider: str) -> Waiting:
         """Return how a provider's queue stands."""

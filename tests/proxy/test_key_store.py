@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -19,6 +20,7 @@ from proxy.key_store import (
     EXPIRED,
     GRACE_MS_MAX,
     REVOKED,
+    KeyChanged,
     KeyNotUsable,
     KeyRecord,
     KeysBusy,
@@ -313,6 +315,79 @@ async def test_a_key_that_is_rotated_and_revoked_at_the_same_time_is_revoked(
         if one.replaced_at_ms is None
     }
     assert verdicts == {REVOKED}
+
+
+async def test_a_key_ends_within_a_hundred_years(store: KeyStore, clock: FakeClock) -> None:
+    with pytest.raises(ValueError, match="a hundred years"):
+        await store.create("red", expires_ms=clock.now_ms() + 36_526 * DAY_MS)
+
+
+# The journal…
+
+
+async def acts(connection: Connection, keys: Keys) -> list[tuple[str, dict[str, Any]]]:
+    """Return the kinds and data of all entries."""
+    rows = await connection.execute("XRANGE", keys.journal, "-", "+")
+    found = []
+    for _, flat in rows:
+        fields = dict(zip(flat[::2], flat[1::2], strict=True))
+        assert fields[b"call"] == b""
+        found.append((fields[b"kind"].decode(), json.loads(fields[b"data"])))
+    return found
+
+
+async def test_each_change_is_journalled_in_the_step_that_makes_it(
+    store: KeyStore, connection: Connection, keys: Keys
+) -> None:
+    ann: dict[str, Any] = {"actor": "ann", "origin": "192.0.2.1"}
+    record, first = await store.create("red", "alice", "ci", **ann)
+    rotated, second = await store.rotate(record.id, 5_000, **ann)
+    for _ in range(2):
+        await store.revoke(record.id, **ann)
+
+    found = await acts(connection, keys)
+
+    said: dict[str, Any] = {"actor": "ann", "from": "192.0.2.1", "key": record.id, "team": "red"}
+    said |= {"user": "alice", "name": "ci", "expires_ms": None}
+    assert found == [
+        ("key_created", {**said, "prefix": record.prefix}),
+        ("key_rotated", {**said, "prefix": rotated.prefix, "grace_ms": 5_000}),
+        # Done again, it changes nothing.
+        ("key_revoked", {**said, "prefix": rotated.prefix}),
+    ]
+    assert not any(secret in str(found) for secret in (first, second))
+
+
+async def test_what_was_not_done_is_not_journalled(
+    store: KeyStore, connection: Connection, keys: Keys
+) -> None:
+    with pytest.raises(UnknownKey):
+        await store.revoke("key_nobody")
+
+    assert await acts(connection, keys) == []
+
+
+async def test_a_key_that_changed_since_it_was_seen_stays(store: KeyStore) -> None:
+    seen, _ = await store.create("red")
+    latest, _ = await store.rotate(seen.id, 0, seen=seen)
+
+    with pytest.raises(KeyChanged):
+        await store.rotate(seen.id, 0, seen=seen)
+    with pytest.raises(KeyChanged):
+        await store.revoke(seen.id, seen=seen)
+
+    assert await store.list() == [latest]
+    assert (await store.revoke(seen.id, seen=latest)).revoked_at_ms is not None
+
+
+async def test_of_two_who_have_seen_the_same_one_changes_it(store: KeyStore) -> None:
+    seen, _ = await store.create("red")
+
+    outcomes = await asyncio.gather(
+        *(store.rotate(seen.id, 0, seen=seen) for _ in range(5)), return_exceptions=True
+    )
+
+    assert sum(isinstance(each, KeyChanged) for each in outcomes) == 4
 
 
 class AlwaysChanged:

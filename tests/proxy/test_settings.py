@@ -123,6 +123,17 @@ def test_paths_may_be_absolute_or_begin_at_home(tmp_path: Path) -> None:
     assert settings.policies == Path.home() / "policies"
 
 
+def test_the_file_of_checkpoints_lies_beside_the_configuration(tmp_path: Path) -> None:
+    settings = load_text(tmp_path, "archive: {checkpoint_file: elsewhere/checkpoints.jsonl}")
+
+    assert settings.archive.checkpoint_file == tmp_path / "elsewhere/checkpoints.jsonl"
+
+
+def test_months_are_dropped_on_postgres_alone(tmp_path: Path) -> None:
+    with pytest.raises(SettingsErrors, match="retention"):
+        load_text(tmp_path, "archive: {retention: 400d}")
+
+
 def test_intervals_and_sizes_are_texts_with_units(tmp_path: Path) -> None:
     settings = load_text(
         tmp_path,

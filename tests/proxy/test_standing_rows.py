@@ -45,6 +45,7 @@ def test_a_row_says_everything() -> None:
         "subject": None,
         "unit": "USD",
         "limit": {"nano_usd": 2_500_000_000, "usd": "2.5"},
+        "granted": {"nano_usd": 0, "usd": "0"},
         "spent": {"nano_usd": 1_000_000_000, "usd": "1"},
         "reserved": {"nano_usd": 250_000_000, "usd": "0.25"},
         "remaining": {"nano_usd": 1_250_000_000, "usd": "1.25"},
@@ -56,6 +57,13 @@ def test_a_row_says_everything() -> None:
             "end": "2026-12-01T00:00:00Z",
         },
     }
+
+
+@pytest.mark.parametrize(
+    ("unit", "shown"), [(USD, {"nano_usd": 7, "usd": "0.000000007"}), (CALLS, 7)]
+)
+def test_a_row_says_how_much_of_the_limit_is_granted(unit: str, shown: object) -> None:
+    assert standing_row(replace(STANDING, unit=unit), granted=7)["granted"] == shown
 
 
 def test_a_window_need_not_begin_or_end() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import json
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,24 +15,36 @@ from aiohttp.test_utils import TestClient
 from pytest_aiohttp import AiohttpClient
 
 from policies.budgets import Budget, Scope
+from policies.decisions import Admitted
 from policies.errors import LedgerUnavailable
 from policies.ledger.connection import Connection
+from policies.ledger.interface import Admission, Ask
 from policies.ledger.redis_ledger import RedisLedger
 from policies.rulebook import Rulebook, Team
+from policies.units import Amounts
 from policies.windows import Lifetime
-from proxy.admin.access import Grant
+from proxy.admin.access import Opening
+from proxy.admin.openapi import document
+from proxy.admin.operations import Operation
 from proxy.admin.plane import AdminPlane
 from proxy.admin.schemas import GhostSpend, Money, ReceiptsRow, WalletRow
 from proxy.admin.services import Services
+from proxy.archive.database import Database
+from proxy.archive.reader import ArchiveReader
+from proxy.archive.stream import read_row
+from proxy.archive.writer import Writer
+from proxy.grant_store import GrantStore
 from proxy.key_store import KeyStore
 from proxy.policy_watch import Rejected, Reloaded
+from tests.doubles.answers import Answers
+from tests.doubles.archived import sqlite_database
 from tests.doubles.fake_clock import FakeClock
 
 USD = 1_000_000_000
 GRANTS = (
-    Grant(token="root", role="admin"),
-    Grant(token="watcher", role="viewer"),
-    Grant(token="red-watcher", role="viewer", teams=frozenset({"red"})),
+    Opening(token="root", role="admin"),
+    Opening(token="watcher", role="viewer"),
+    Opening(token="red-watcher", role="viewer", teams=frozenset({"red"})),
 )
 
 
@@ -93,19 +107,86 @@ class Plane:
     services: Services
     client: TestClient[Any, Any]
     rulebook: Rulebook
+    connection: Connection
+    operations: Sequence[Operation]
+    #: What the OpenAPI document says of answers: each one is held against it.
+    answers: Answers
     obstacles: list[str] = field(default_factory=list)
     reloads: list[Reloaded | Rejected] = field(default_factory=list)
     ledger_away: bool = False
 
     async def ask(
-        self, path: str, *, token: str | None = "root", method: str = "GET", body: Any = None
+        self,
+        path: str,
+        *,
+        token: str | None = "root",
+        method: str = "GET",
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
     ) -> tuple[int, Any]:
         """Send one request; return status and decoded body."""
-        headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
-        async with self.client.request(method, path, headers=headers, json=body) as answer:
+        status, _, found = await self.ask_fully(
+            path, token=token, method=method, body=body, headers=headers
+        )
+        return status, found
+
+    async def ask_fully(
+        self,
+        path: str,
+        *,
+        token: str | None = "root",
+        method: str = "GET",
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[int, Mapping[str, str], Any]:
+        """Send one request; return status, headers and decoded body."""
+        sent = {} if token is None else {"Authorization": f"Bearer {token}"}
+        async with self.client.request(
+            method, path, headers={**sent, **(headers or {})}, json=body
+        ) as answer:
             assert answer.content_type == "application/json"
             assert answer.headers["Cache-Control"] == "no-store"
-            return answer.status, await answer.json()
+            found = await answer.json()
+            self.answers.check(method, path.partition("?")[0], answer.status, found)
+            return answer.status, answer.headers, found
+
+    async def call(
+        self, call_id: str, team: str, *, dollars: int = 1, settled: bool = True, **said: Any
+    ) -> None:
+        """Put a settled call of a team into the ledger, or a refused one if it is dear."""
+        held = dollars * USD
+        ask = Ask(budget=self.rulebook.budgets["all"], subject="", held=held, bound=held)
+        data: dict[str, Any] = {"team": team, "user": "alice", "key": "key_1", "provider": "sim"}
+        data |= {"model": "acme/mini", "dialect": "messages", "streamed": False, **said}
+        data["quote"] = {"nano_usd": held}
+        decision = await self.services.ledger.reserve(
+            call_id, [ask], data=json.dumps(data), admission=Admission.DECIDE
+        )
+        if settled and isinstance(decision, Admitted):
+            usage = [{"model": "acme/mini", "input_tokens": 20, "output_tokens": 100}]
+            outcome = {"nano_usd": 5, "status": 200, "usage": usage, "generation_ids": ["gen_1"]}
+            await self.services.ledger.settle(
+                decision.reservation, Amounts(nano_usd=5), outcome=json.dumps(outcome)
+            )
+
+    async def forget(self, call_id: str) -> None:
+        """Have the ledger forget a call, as it does days after its end."""
+        keys = self.services.ledger.keys  # type: ignore[attr-defined]  # It is a RedisLedger here.
+        await self.connection.execute("DEL", keys.call(call_id))
+
+    async def archive(self) -> None:
+        """Have the real writer archive what the journal has and the archive has not."""
+        keys = self.services.ledger.keys  # type: ignore[attr-defined]  # It is a RedisLedger here.
+        writer = Writer(self.services.database, self.rulebook.organization, self.services.clock)
+        chain = writer.chain()
+        rows = await self.connection.execute("XRANGE", keys.journal, f"({chain.stream_id}", "+")
+        if rows:
+            writer.write(chain, [read_row(row) for row in rows])
+
+    async def acts(self, kind: str) -> list[dict[str, Any]]:
+        """Return what the journal says of acts of a kind."""
+        entries = await self.services.ledger.journal(count_max=1_000)
+        return [json.loads(entry.data) for entry in entries if entry.kind == kind]
 
 
 def rules(organization: str) -> Rulebook:
@@ -133,14 +214,23 @@ MakePlane = Callable[..., Awaitable[Plane]]
 
 
 @pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """An archive in a file: what differs between databases is the archive's own to test."""
+    made = sqlite_database(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
 def make_plane(
     aiohttp_client: AiohttpClient,
     redis_ledger: RedisLedger,
     connection: Connection,
     clock: FakeClock,
     organization: str,
+    database: Database,
 ) -> MakePlane:
-    async def make(grants: Sequence[Grant] = GRANTS) -> Plane:
+    async def make(grants: Sequence[Opening] = GRANTS) -> Plane:
         rulebook = rules(organization)
 
         async def ping() -> None:
@@ -153,6 +243,9 @@ def make_plane(
 
         services = Services(
             ledger=redis_ledger,
+            archive=ArchiveReader(database, organization),
+            database=database,
+            grants=GrantStore(connection, redis_ledger.keys, redis_ledger.now_ms),
             keys=KeyStore(connection, redis_ledger.keys, clock),
             receipts=FakeReceipts(),
             wallets=FakeWallets(),
@@ -165,8 +258,15 @@ def make_plane(
             obstacles=lambda: made.obstacles,
         )
         log = structlog.wrap_logger(structlog.ReturnLogger())
-        application = AdminPlane(services, grants, log).application
-        made = Plane(services=services, client=await aiohttp_client(application), rulebook=rulebook)
+        admin = AdminPlane(services, grants, log)
+        made = Plane(
+            services=services,
+            client=await aiohttp_client(admin.application),
+            rulebook=rulebook,
+            connection=connection,
+            operations=admin.operations,
+            answers=Answers(document(admin.operations)),
+        )
         return made
 
     return make

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from policies.budgets import Budget
 from policies.decisions import Admitted
+from policies.grants import Grants
 from policies.ledger.interface import Admission, Ask
 from policies.rulebook import UNATTRIBUTED
 from policies.units import Amounts
 from policies.windows import Lifetime
-from proxy.admin.budgets import all_standings
+from proxy.admin.access import Access
+from proxy.admin.budgets import BudgetsQuery, all_standings, budgets_page
 from tests.proxy.admin.conftest import USD, Plane
 
 
@@ -91,3 +95,70 @@ async def test_policies_that_limit_it_list_it_always_and_once(plane: Plane) -> N
     before = await all_standings(rulebook, plane.services.ledger)
 
     assert [each.limit for each in before if each.budget == UNATTRIBUTED] == [5 * USD]
+
+
+# How budgets stand, in parts…
+
+
+async def _many_users(plane: Plane, count: int) -> None:
+    budget = plane.rulebook.budgets["red-each"]
+    for number in range(count):
+        ask = Ask(budget=budget, subject=f"user-{number}", held=1, bound=1)
+        await plane.services.ledger.reserve(
+            f"call_{number}", [ask], data="{}", admission=Admission.DECIDE
+        )
+
+
+async def test_a_list_of_budgets_comes_in_parts(plane: Plane) -> None:
+    await _many_users(plane, 4)
+    seen, query = [], "?limit=2"
+    while True:
+        _, page = await plane.ask(f"/admin/v1/budgets{query}")
+        seen += [(row["name"], row["subject"]) for row in page["items"]]
+        if page["cursor"] is None:
+            break
+        query = f"?limit=2&cursor={page['cursor']}"
+
+    users = [("red-each", f"user-{number}") for number in range(4)]
+    assert seen == [("all", None), *users, ("blue", None)]
+
+
+async def test_a_part_begins_behind_the_last_one_though_counters_came_in_between(
+    plane: Plane,
+) -> None:
+    await _many_users(plane, 2)
+    _, page = await plane.ask("/admin/v1/budgets?limit=2")
+    budget = plane.rulebook.budgets["red-each"]
+    ask = Ask(budget=budget, subject="aaron", held=1, bound=1)
+    await plane.services.ledger.reserve("call_a", [ask], data="{}", admission=Admission.DECIDE)
+
+    _, rest = await plane.ask(f"/admin/v1/budgets?limit=2&cursor={page['cursor']}")
+
+    assert [row["subject"] for row in rest["items"]] == ["user-1", None]
+
+
+async def test_a_part_can_be_had_when_its_place_is_gone(plane: Plane) -> None:
+    await _many_users(plane, 2)
+    _, page = await plane.ask("/admin/v1/budgets?limit=2")
+    access = Access(role="admin", teams=frozenset())
+    wanted = BudgetsQuery.model_validate({"cursor": page["cursor"]})
+    dropped = replace(plane.rulebook, budgets={})
+
+    rest = await budgets_page(dropped, plane.services.ledger, Grants(), access, wanted)
+
+    assert (rest.items, rest.cursor) == ([], None)
+
+
+@pytest.mark.parametrize("query", ["?limit=0", "?cursor=x", "?team=red", "?name="])
+async def test_a_list_of_budgets_that_makes_no_sense_is_a_mistake(plane: Plane, query: str) -> None:
+    status, body = await plane.ask(f"/admin/v1/budgets{query}")
+
+    assert (status, body["error"]["code"]) == (400, "invalid")
+
+
+async def test_a_list_of_budgets_can_be_narrowed(plane: Plane) -> None:
+    await _many_users(plane, 2)
+
+    _, page = await plane.ask("/admin/v1/budgets?name=red-each&subject=user-1")
+
+    assert [(row["name"], row["subject"]) for row in page["items"]] == [("red-each", "user-1")]

@@ -11,7 +11,9 @@ import pytest
 from policies.journal import Entry
 from policies.ledger.interface import CallRecord
 from policies.reservations import Charge, Reservation, State
-from proxy.admin.call_rows import call_row, call_view, refused_row
+from proxy.admin.call_rows import call_row, call_view, life_view, line_row, refused_row
+from proxy.archive.chain import ChainedEntry
+from proxy.archive.lines import CallLife, CallLine
 
 DATA = {
     "team": "red",
@@ -166,3 +168,83 @@ def test_what_is_no_object_says_nothing() -> None:
     entry = Entry(id="1-0", kind="refused", call_id="call_1", at_ms=0, data="[]")
 
     assert refused_row(entry).team is None
+
+
+# --- Calls of the archive ---
+
+
+def line(**fields: Any) -> CallLine:
+    made = dict.fromkeys(CallLine.__dataclass_fields__)
+    said = {"number": 1, "call_id": "call_1", "at_ms": 0, "state": "settled", "streamed": True}
+    texts = dict.fromkeys(("team", "key_id", "provider", "model", "dialect"), "")
+    return CallLine(**{**made, **said, **texts, **fields})
+
+
+def entry(kind: str, data: object, moves: object = (), checks: object = None) -> ChainedEntry:
+    return ChainedEntry(
+        number=1,
+        stream_id="1-0",
+        at_ms=0,
+        version=1,
+        kind=kind,
+        call_id="call_1",
+        data=json.dumps(data),
+        moves=json.dumps(moves),
+        checks=None if checks is None else json.dumps(checks),
+    )
+
+
+CHECKS = [["all", "", "USD", "all::", "fixed", 0, 0, 0, 500, 500, 9_000, "enforce", 0, 0]]
+
+
+def test_what_nobody_said_is_null_though_the_archive_has_an_empty_text() -> None:
+    row = line_row(line(usage='{"input_tokens": 5, "note": "x"}', quoted_nano_usd=7))
+
+    assert (row.team, row.user, row.key_id, row.model, row.dialect) == (None,) * 5
+    assert row.usage == {"input_tokens": 5}
+    assert (row.quoted and row.quoted.nano_usd, row.settled) == (7, None)
+
+
+def test_a_life_is_told_from_its_entries() -> None:
+    life = CallLife(
+        line=line(state="receipted", ended_ms=60_000),
+        entries=(
+            entry("admitted", DATA, [["all::", "USD", 0, 500, 0, 500, 0]], CHECKS),
+            entry("settle", {"nano_usd": 300}, [["all::", "USD", 300, -500, 9_300, 0, 0]]),
+            entry("receipt", {"nano_usd": 310}, [["all::", "USD", 10, 0, 9_310, 0, 0]]),
+        ),
+    )
+
+    view = life_view(life)
+
+    assert (view.quote, view.outcome, view.receipt) == (
+        {"nano_usd": 500},
+        {"nano_usd": 300},
+        {"nano_usd": 310},
+    )
+    assert view.charges[0].charged == {"nano_usd": 310, "usd": "0.00000031"}
+    assert view.ended_at == "1970-01-01T00:01:00Z"
+
+
+@pytest.mark.parametrize(("state", "charged"), [("reserved", False), ("expired", True)])
+def test_a_call_in_flight_is_charged_nothing_yet(state: str, charged: bool) -> None:
+    first = entry("admitted", DATA, [["all::", "USD", 0, 500, 0, 500, 0]], CHECKS)
+
+    view = life_view(CallLife(line=line(state=state), entries=(first,)))
+
+    assert (view.charges[0].charged is not None) is charged
+
+
+def test_of_a_life_whose_beginning_retention_has_dropped_the_rest_is_told() -> None:
+    late = entry("give_up", {"given_up": "late"})
+
+    view = life_view(CallLife(line=line(generation_id="gen_1"), entries=(late,)))
+
+    assert (view.quote, view.charges, view.generation_ids) == (None, [], ["gen_1"])
+    assert view.receipt == {"given_up": "late"}
+
+
+def test_what_came_to_light_late_says_most() -> None:
+    entries = (entry("expire", {"reason": "gone"}), entry("settle", {"nano_usd": 3}))
+
+    assert life_view(CallLife(line=line(), entries=entries)).outcome == {"nano_usd": 3}

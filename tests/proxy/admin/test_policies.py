@@ -46,3 +46,18 @@ async def test_a_reload_with_mistakes_names_them(plane: Plane) -> None:
     assert body["error"]["mistakes"] == [
         {"file": "p.yaml", "line": 3, "field": "teams", "message": "is empty"}
     ]
+
+
+async def test_policies_that_changed_since_they_were_looked_at_are_not_loaded(plane: Plane) -> None:
+    _, headers, _ = await plane.ask_fully("/admin/v1/policies")
+    plane.reloads = [Reloaded(version="abc", changes=())]
+
+    stale, body = await plane.ask(
+        "/admin/v1/policies/reload", method="POST", headers={"If-Match": '"0000000000000000"'}
+    )
+    status, _ = await plane.ask(
+        "/admin/v1/policies/reload", method="POST", headers={"If-Match": headers["ETag"]}
+    )
+
+    assert (stale, body["error"]["code"]) == (412, "changed")
+    assert status == 200

@@ -7,6 +7,9 @@ from dataclasses import replace
 from aiohttp import web
 from pytest_aiohttp import AiohttpClient
 
+from proxy.admin.access import Access
+from proxy.admin.asked import admit, routes
+from proxy.admin.operations import Handler
 from proxy.admin.receipts import Receipts
 from tests.proxy.admin.conftest import FakeReceipts, Plane
 
@@ -39,14 +42,28 @@ async def test_a_run_says_what_came_of_the_calls(plane: Plane) -> None:
     assert (status, body) == (200, {"results": {"booked": 2, "pending": 1}, "finished": True})
 
 
+async def test_a_run_is_journalled(plane: Plane) -> None:
+    await plane.ask("/admin/v1/receipts/run", method="POST")
+
+    (act,) = await plane.acts("receipts_run")
+    assert (act["actor"], act["from"]) == ("token 4813494d", "127.0.0.1")
+
+
 async def test_a_run_ends_in_time_with_what_it_has_come_to(
     plane: Plane, aiohttp_client: AiohttpClient
 ) -> None:
     receipts = FakeReceipts()
     receipts.hangs = True
-    application = web.Application()
     services = replace(plane.services, receipts=receipts)
-    application.add_routes(Receipts(services, run_s=0.01).routes())
+
+    @web.middleware
+    async def let_in(request: web.Request, handler: Handler) -> web.StreamResponse:
+        admit(request, Access(role="admin", teams=frozenset(), actor="root"))
+        return await handler(request)
+
+    application = web.Application(middlewares=[let_in])
+    operations = Receipts(services, run_s=0.01).operations()
+    application.add_routes(routes(operations, services.clock))
     client = await aiohttp_client(application)
 
     async with client.post("/admin/v1/receipts/run") as answer:

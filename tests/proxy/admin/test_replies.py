@@ -32,3 +32,16 @@ def test_an_error_names_its_mistakes() -> None:
     assert json.loads(answer.text or "")["error"]["mistakes"] == [
         {"file": "policies.yaml", "line": 3, "field": "teams", "message": "is empty"}
     ]
+
+
+def test_an_answer_names_its_version_where_it_has_one() -> None:
+    assert reply(Money.of(1), etag='"a"').headers["ETag"] == '"a"'
+    assert "ETag" not in reply(Money.of(1)).headers
+
+
+def test_a_refusal_says_when_to_come_again_and_what_is_possible() -> None:
+    later = failure(Refused(429, "too_many_attempts", "wait", retry_after_s=6))
+    other = failure(Refused(405, "method_not_allowed", "no", allowed=["GET", "HEAD"]))
+
+    assert later.headers["Retry-After"] == "6"
+    assert other.headers["Allow"] == "GET, HEAD"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import structlog
 from pytest_aiohttp import AiohttpClient
 
 from policies.ledger.connection import Connection
 from policies.ledger.redis_ledger import RedisLedger
-from proxy.cli.admin_plane import admin_plane
+from proxy.archive.database import database_at
+from proxy.cli.admin_plane import admin_plane, admin_services
 from proxy.cli.configuration import Configuration
 from proxy.cli.ledger_access import LedgerAccess
 from proxy.cli.receipt_rows import ReceiptRows
@@ -38,25 +40,30 @@ async def test_it_has_the_tokens_and_the_obstacles_of_its_proxy(
     connection: Connection,
     clock: FakeClock,
     aiohttp_client: AiohttpClient,
+    tmp_path: Path,
 ) -> None:
     async def reload() -> Reloaded:
         return Reloaded(version="abc", changes=())
 
-    plane = admin_plane(
-        configuration.settings.model_copy(update={"providers": {}}),
-        access=LedgerAccess(
-            commands=connection,
-            ledger=redis_ledger,
-            key_store=KeyStore(connection, redis_ledger.keys, clock),
-            clock=clock,
-        ),
+    settings = configuration.settings.model_copy(update={"providers": {}})
+    access = LedgerAccess(
+        commands=connection,
+        ledger=redis_ledger,
+        key_store=KeyStore(connection, redis_ledger.keys, clock),
+        clock=clock,
+    )
+    services = admin_services(
+        settings,
+        access=access,
+        database=database_at(settings.archive, tmp_path),
         receipts=ReceiptRows(NoWork()),
         metrics=Metrics(clock),
         rulebook=lambda: configuration.rulebook,
         reload=reload,
         obstacles=lambda: ["calls are not taken now"],
-        log=structlog.wrap_logger(structlog.ReturnLogger()),
     )
+    log = structlog.wrap_logger(structlog.ReturnLogger())
+    plane = admin_plane(settings, services, access, log)
     client = await aiohttp_client(plane.application)
 
     headers = {"Authorization": "Bearer letmein"}
@@ -71,3 +78,8 @@ async def test_it_has_the_tokens_and_the_obstacles_of_its_proxy(
         ]
     async with client.get("/metrics") as answer:
         assert "bursar_workers 1.0" in await answer.text()
+    # The dashboard is on the same port, and what is not there has the form of whoever is asked.
+    async with client.get("/sign-in") as answer:
+        assert "Sign in" in await answer.text()
+    async with client.get("/admin/v1/nothing", headers=headers) as answer:
+        assert (await answer.json())["error"]["code"] == "not_found"

@@ -1,190 +1,163 @@
-"""`bursar calls`: the life of a call."""
+"""`bursar calls`: which calls there were, in the ledger and in the archive."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
 
-from policies.ledger.interface import Due
-from policies.units import Amounts
 from proxy.cli.configuration import Configuration
-from proxy.cli.ledger_access import LedgerAccess, with_ledger
 from proxy.cli.main import run
-from proxy.receipts.ghosts import Ghost, Ghosts
-from proxy.receipts.schedule import Schedule
-from tests.proxy.cli.ledgers import USD, reserve, some_calls
+from tests.doubles.lived_calls import Lives
+from tests.proxy.cli.archives import LONG_AGO_MS, archived
+from tests.proxy.cli.conftest import Start
+from tests.proxy.cli.ledgers import some_calls
 
 Output = pytest.CaptureFixture[str]
+HOUR_MS = 3_600_000
 
 
-def test_a_settled_call_shows_what_it_was_charged(
+def some_archived(configuration: Configuration) -> list[str]:
+    lives = Lives()
+    made = [
+        lives.call("receipted", at_ms=LONG_AGO_MS, team="red", user="alice", dollars=2),
+        lives.call("refused", at_ms=LONG_AGO_MS + HOUR_MS, team="blue", model="o/opus-5"),
+        lives.call("expired", at_ms=LONG_AGO_MS + 2 * HOUR_MS, team="red", user=None),
+    ]
+    archived(configuration, lives)
+    return made
+
+
+def listed(capsys: Output, *words: str) -> list[dict[str, Any]]:
+    assert run(["calls", "--json", *words]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["cursor"] is None
+    items: list[dict[str, Any]] = found["items"]
+    return items
+
+
+def test_calls_of_ledger_and_archive_newest_first(
     configuration: Configuration, capsys: Output
 ) -> None:
+    old = some_archived(configuration)
     some_calls(configuration)
 
-    assert run(["calls", "show", "call_settled"]) == 0
+    found = listed(capsys)
+
+    newest = ["call_refused", "call_open", "call_settled"]
+    assert [row["id"] for row in found] == [*newest, *reversed(old)]
+    assert [row["state"] for row in found[3:]] == ["expired", "refused", "receipted"]
+    assert found[-1]["receipted"] == {"nano_usd": 2_100_000_000, "usd": "2.1"}
+
+
+def test_people_get_a_table(configuration: Configuration, capsys: Output) -> None:
+    old = some_archived(configuration)
+    some_calls(configuration)
+
+    assert run(["calls"]) == 0
 
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    assert "call call_settled settled" in lines
-    assert "caller red, alice, key_1" in lines
-    assert "model acme/mini at sim, messages" in lines
-    assert "usage 20 input tokens, 100 output tokens" in lines
-    assert "quoted $5" in lines
-    assert "settled $3" in lines
-    assert "known as gen_1" in lines
-    assert "red-each alice $5 $3" in lines
-
-
-def test_a_call_in_flight_has_no_charge_yet(configuration: Configuration, capsys: Output) -> None:
-    some_calls(configuration)
-
-    assert run(["calls", "show", "call_open"]) == 0
-
-    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    assert "call call_open reserved" in lines
-    assert "red-each bob $2" in lines
-
-
-def test_programs_get_json(configuration: Configuration, capsys: Output) -> None:
-    some_calls(configuration)
-
-    assert run(["calls", "show", "call_settled", "--json"]) == 0
-
-    call = json.loads(capsys.readouterr().out)
-    assert call["state"] == "settled"
-    assert call["settled"] == {"nano_usd": 3_000_000_000, "usd": "3"}
-    assert call["charges"][1]["subject"] == "alice"
-
-
-@pytest.mark.usefixtures("folder")
-def test_an_unknown_call_is_a_failure(capsys: Output) -> None:
-    assert run(["calls", "show", "call_nobody"]) == 1
-
-    said = capsys.readouterr().err
-    assert said == "bursar: the ledger has no record of call call_nobody\n"
-
-
-# The life of its receipt…
-
-
-def receipted(configuration: Configuration, receipt: dict[str, Any]) -> None:
-    """Put a call into the ledger that was metered at $3 and ended with a receipt, or without."""
-
-    async def work(access: LedgerAccess) -> None:
-        admitted = await reserve(access, configuration, "call_1", 5 * USD, user="alice")
-        assert admitted is not None
-        ledger, outcome = access.ledger, json.dumps({"nano_usd": 3 * USD})
-        await ledger.settle(admitted.reservation, Amounts(nano_usd=3 * USD), outcome=outcome)
-        end = json.dumps(receipt)
-        if "nano_usd" in receipt:
-            amounts = Amounts(nano_usd=receipt["nano_usd"])
-            await ledger.receipt(admitted.reservation, amounts, outcome=end)
-        else:
-            await ledger.give_up(admitted.reservation, outcome=end)
-
-    with_ledger(configuration, work)
-
-
-def shown(capsys: Output, call_id: str = "call_1") -> list[str]:
-    assert run(["calls", "show", call_id]) == 0
-    return [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == "at call state team user model tokens cost"
+    assert f"2025-11-23 13:00:00 {old[0]} receipted red alice acme/mini 120 $2.1" in lines
+    assert f"2025-11-23 14:00:00 {old[1]} refused blue alice o/opus-5" in lines
+    assert f"2025-11-23 15:00:00 {old[2]} expired red acme/mini ≤ $2" in lines
+    assert any(line.endswith("call_open reserved red bob acme/mini ≤ $2") for line in lines)
 
 
 @pytest.mark.parametrize(
-    ("receipt", "said"),
+    ("words", "places"),
     [
-        (
-            {"source": "history", "nano_usd": 2 * USD, "settled_nano_usd": 3 * USD},
-            "receipted $2, from the billing history, $1 less than metered (-33.3%)",
-        ),
-        (
-            {"source": "answer", "nano_usd": 3 * USD, "settled_nano_usd": 3 * USD},
-            "receipted $3, from the answer itself, as it was metered",
-        ),
-        (
-            {"source": "look-up", "nano_usd": 1, "settled_nano_usd": 0},
-            "receipted $0.000000001, from a look-up by id, $0.000000001 more than metered",
-        ),
-        (
-            {"source": "look-up", "nano_usd": USD, "settled_nano_usd": None},
-            "receipted $1, from a look-up by id",
-        ),
-        ({"given_up": "not billed yet"}, "receipt given up: not billed yet"),
-        ({"never": "a subscription key"}, "receipt none will come: a subscription key"),
+        (["--team", "blue"], [1]),
+        (["--team", "red", "--user", "alice"], [0]),
+        (["--model", "*opus*"], [1]),
+        (["--state", "expired"], [2]),
+        (["--key", "key_1"], [2, 1, 0]),
+        (["--provider", "nobody"], []),
+        (["--since", "2025-11-23T14:00:00Z"], [2, 1]),
+        (["--until", "2025-11-23T14:00:00Z"], [0]),
+        (["--since", "2025-11-24"], []),
+        (["-n", "2"], [2, 1]),
     ],
 )
-def test_the_end_of_a_receipt_is_shown(
-    configuration: Configuration, capsys: Output, receipt: dict[str, Any], said: str
+def test_only_what_is_asked_for(
+    configuration: Configuration, capsys: Output, words: list[str], places: list[int]
 ) -> None:
-    receipted(configuration, receipt)
+    made = some_archived(configuration)
 
-    lines = shown(capsys)
+    found = listed(capsys, *words)
 
-    assert said in lines
-    assert "settled $3" in lines
-
-
-def test_all_that_a_receipt_says_is_shown(configuration: Configuration, capsys: Output) -> None:
-    receipted(
-        configuration,
-        {
-            "source": "look-up",
-            "nano_usd": 3 * USD,
-            "settled_nano_usd": 3 * USD,
-            "id": "gen_9",
-            "credits": {"DIEM": USD},
-            "breakdown": [["prompt", USD], ["completion", 2 * USD]],
-            "usage_differs": True,
-        },
-    )
-
-    lines = shown(capsys)
-
-    assert "billed as gen_9" in lines
-    assert "credits 1 DIEM" in lines
-    assert "$2 completion" in lines
-    assert "the provider counted other tokens than its answer said" in lines
+    assert [row["id"] for row in found] == [made[place] for place in places]
 
 
-def test_a_call_that_waits_says_since_when_and_what_does_not_add_up(
-    configuration: Configuration, capsys: Output
+def test_nothing_is_said_in_words(configuration: Configuration, capsys: Output) -> None:
+    assert run(["calls", "--team", "nobody"]) == 0
+
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err == "There is no such call\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--since", "2026-01-02", "--until", "2026-01-01"], "--until: it is not after since"),
+        (["--team", ""], "--team: it is empty: leave it out to ask for all"),
+        (["--key", "k" * 600], "--key: it is longer than 500 characters"),
+        (["--state", "paid"], "'paid' is not one of 'reserved', 'settled'"),
+        (["--since", "yesterday"], "'yesterday' is not a time"),
+        (["--limit", "0"], "0 is not in the range"),
+        (["--json", "show", "call_1"], "options stand behind 'show'"),
+        (["--team", "red", "show", "call_1"], "options stand behind 'show'"),
+    ],
+)
+@pytest.mark.usefixtures("folder")
+def test_what_makes_no_sense(capsys: Output, words: list[str], said: str) -> None:
+    assert run(["calls", *words]) == 2
+
+    assert said in capsys.readouterr().err
+
+
+def test_an_archive_that_is_none(configuration: Configuration, capsys: Output) -> None:
+    broken = configuration.settings.data_dir / "archive.sqlite"
+    broken.parent.mkdir(parents=True, exist_ok=True)
+    broken.write_text("this is no database" * 100)
+
+    assert run(["calls"]) == 1
+
+    said = capsys.readouterr().err
+    assert said.startswith("bursar: the archive at ")
+    assert len(said.splitlines()) == 1
+
+
+async def test_new_calls_are_followed(configuration: Configuration, start: Start) -> None:
+    made = await asyncio.to_thread(some_archived, configuration)
+    following = await start("calls", "--follow", "--json", "-n", "1", "--team", "red")
+    assert json.loads(await following.line())["id"] == made[2]
+
+    # In a thread: the command line has an event loop of its own.
+    await asyncio.to_thread(some_calls, configuration)
+
+    seen: dict[str, str] = {}
+    while len(seen) < 3 or seen["call_settled"] != "settled":
+        row = json.loads(await following.line())
+        assert row["id"].startswith("call_")
+        seen[row["id"]] = row["state"]
+    assert seen == {
+        "call_settled": "settled",
+        "call_open": "reserved",
+        "call_refused": "refused",
+    }
+
+
+async def test_followed_calls_are_lines_for_people(
+    configuration: Configuration, start: Start
 ) -> None:
-    async def work(access: LedgerAccess) -> None:
-        admitted = await reserve(access, configuration, "call_1", 5 * USD, user="alice")
-        assert admitted is not None
-        due = Due(queue="sim", after_ms=3_600_000)
-        await access.ledger.settle(admitted.reservation, Amounts(), outcome="{}", due=due)
-        schedule = Schedule(access.commands, access.ledger.keys, access.ledger.now_ms)
-        await schedule.set_aside("sim", "call_1", "the amount is negative")
+    made = await asyncio.to_thread(some_archived, configuration)
+    following = await start("calls", "--follow")
 
-    with_ledger(configuration, work)
+    lines = [await following.line() for _ in range(3)]
 
-    lines = shown(capsys)
-
-    waits = next(line for line in lines if line.startswith("receipt waited for since "))
-    assert waits.endswith(("looked for in 1h", "looked for in 59m 59s"))
-    assert "set aside the amount is negative" in lines
-
-
-def test_a_ghost_is_no_call_of_anybody(configuration: Configuration, capsys: Output) -> None:
-    ghost = Ghost(provider="sim", id="r:1", kind="row", at_ms=0, nano_usd=USD)
-
-    async def work(access: LedgerAccess) -> None:
-        ghosts = Ghosts(
-            access.ledger,
-            access.commands,
-            access.ledger.keys,
-            lambda: configuration.rulebook.unattributed,
-        )
-        await ghosts.book(ghost)
-        await ghosts.take_back("sim", "r:1")
-
-    with_ledger(configuration, work)
-
-    lines = shown(capsys, ghost.call_id)
-
-    assert "ghost a row of the billing history that no call of ours explains" in lines
-    assert "model sim" in lines
-    assert "receipted $0, a call of ours explains it" in lines
+    assert [line.split()[2] for line in lines] == made
+    assert " ".join(lines[0].split()).endswith("receipted red alice acme/mini 120 $2.1")

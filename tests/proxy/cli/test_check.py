@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.archive_settings import AlertSettings
 from proxy.billing_settings import ReceiptSettings, WalletSettings
 from proxy.cli.main import run
 from proxy.settings import load_settings
@@ -90,17 +91,21 @@ def test_the_file_can_be_named(folder: Path, capsys: Output) -> None:
     assert "./named.yaml" in capsys.readouterr().out
 
 
-def test_the_example_has_every_setting_of_receipts_and_wallets_with_its_default(
+def test_the_example_has_every_setting_of_receipts_wallets_and_alerts_with_its_default(
     tmp_path: Path,
 ) -> None:
     text = (Path(__file__).parents[3] / "config" / "bursar.yaml").read_text()
     sections = text[text.index("# receipts:") :]
-    shown = re.sub(r"^# (receipts:|wallets:|  \S)", r"\1", sections, flags=re.MULTILINE)
+    shown = re.sub(r"^# (receipts:|wallets:|alerts:| +\S)", r"\1", sections, flags=re.MULTILINE)
     (tmp_path / "bursar.yaml").write_text(shown)
 
-    settings = load_settings(tmp_path / "bursar.yaml", {})
+    secrets = {"WEBHOOK_SECRET": "whsec_c2VjcmV0", "SLACK_WEBHOOK": "https://hooks.slack.com/x"}
+
+    settings = load_settings(tmp_path / "bursar.yaml", secrets)
 
     assert settings.receipts == ReceiptSettings()
+    assert settings.alerts.model_copy(update={"webhooks": ()}) == AlertSettings()
+    assert [each.format for each in settings.alerts.webhooks] == ["json", "slack"]
     assert settings.wallets == WalletSettings.model_validate({"keep": "5%"})
-    for section in (settings.receipts, settings.wallets):
+    for section in (settings.receipts, settings.wallets, settings.alerts):
         assert section.model_fields_set == set(type(section).model_fields)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -81,6 +82,19 @@ async def test_a_row_says_how_a_budget_stands(memory_ledger: MemoryLedger) -> No
 
     assert row["limit"] == row["remaining"] == {"nano_usd": 10**10, "usd": "10"}
     assert row["window"]["end"] == "2026-12-01T00:00:00Z"
+
+
+async def test_what_is_granted_is_part_of_the_limit_and_shown(memory_ledger: MemoryLedger) -> None:
+    def raised(budget: Budget, subject: str) -> Budget:
+        more = {"all": 5, "each-user": 7 if subject == "alice" else 0}.get(budget.name, 0)
+        return replace(budget, limit=budget.limit + more)
+
+    found = await own_budgets(ALICE, RULES, memory_ledger, raised)
+
+    rows = {row["name"]: (row["limit"], row["granted"]) for row in found["items"]}
+    assert [amount["nano_usd"] for amount in rows["all"]] == [10**10 + 5, 5]
+    assert [amount["nano_usd"] for amount in rows["each-user"]] == [17, 7]
+    assert [amount["nano_usd"] for amount in rows["red"]] == [10, 0]
 
 
 async def test_without_a_budget_there_is_nothing_to_see(memory_ledger: MemoryLedger) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from policies.call_ids import new_call_id
 from policies.decisions import Moved
 from policies.reservations import Operation, State
 from policies.units import Amounts
@@ -19,6 +20,7 @@ from proxy.gateway.settle import Conclusion
 from proxy.gateway.watch import Watch
 from proxy.prices.lists import PriceChange
 from proxy.telemetry.metrics import Metrics
+from proxy.telemetry.traces import CallTrace
 from tests.doubles.calls import MONTH, price, quoted, reservation_of, ticket
 from tests.doubles.fake_clock import FakeClock
 from tests.doubles.stations import Logs, keeping_log
@@ -209,3 +211,31 @@ def test_a_log_keeps_events() -> None:
 
     assert isinstance(logs, Logs)
     assert logs.events == [{"event": "event", "number": 1, "level": "info"}]
+
+
+class KeptTraces:
+    """Spans that are kept."""
+
+    is_on = True
+
+    def __init__(self) -> None:
+        self.kept: list[CallTrace] = []
+
+    def call(self, trace: CallTrace) -> None:
+        self.kept.append(trace)
+
+    def close(self) -> None:
+        """Nothing waits."""
+
+
+def test_calls_that_ended_and_calls_that_were_refused_have_spans(clock: FakeClock) -> None:
+    traces = KeptTraces()
+    watch = Watch(Metrics(clock), keeping_log()[0], traces=traces, clock=clock)
+    call_id = new_call_id(clock.now_ms() - 5)
+
+    watch.booked(ticket(), settled(), MOVED)
+    watch.refused(refusal(), "messages", call_id)
+
+    ended, refused = traces.kept
+    assert ended.attributes["bursar.settled.nano_usd"] == 5
+    assert (refused.began_ms, refused.ended_ms) == (clock.now_ms() - 5, clock.now_ms())

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from policies.call_ids import new_call_id
 from policies.errors import LedgerUnavailable
 from policies.ledger.connection import Connection
 from policies.ledger.redis_ledger import RedisLedger
@@ -263,6 +264,13 @@ async def test_what_does_not_add_up_is_news_once(queue: Queue) -> None:
     await schedule.not_aside("p", "a")
     assert await schedule.asides("p") == {"b": "absurd"}
     assert await schedule.aside("p", "a") == ""
+
+
+async def test_it_is_told_how_many_calls_wait_since_long_ago(queue: Queue) -> None:
+    now_ms = queue.clock.now_ms()
+    await queue.put(new_call_id(now_ms - 2), new_call_id(now_ms - 1), new_call_id(now_ms))
+
+    assert [await queue.schedule.begun_before("p", now_ms + by) for by in (-2, 0, 1)] == [0, 2, 3]
 
 
 async def test_it_is_told_when_a_call_is_looked_for_next(queue: Queue) -> None:

@@ -1,0 +1,1 @@
+"""The dashboard: pages for people at the admin port, made on the server from what the admin API has."""
