@@ -36,7 +36,7 @@ demo: setup ## Start gateway (8080), admin (8081) and a simulated provider (9090
 	$(BIN)/bursar demo
 
 test: setup ## Run the whole test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist worksteal
 
 check: setup ## Format, lint, types, import contracts, tests
 	@echo "==> ruff format"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.call_ids import new_call_id
+from policies.call_ids import earliest_call_id, new_call_id
 from proxy.archive.months import FIRST, LAST, NO_MONTH, month_of, month_of_call, next_month
 from tests.doubles.fake_clock import NOON_MS
 
@@ -19,7 +19,7 @@ def test_a_call_is_filed_by_the_time_in_its_id() -> None:
     assert month_of_call(new_call_id(NOON_MS)) == 202_611
 
 
-@pytest.mark.parametrize("call_id", ["", "call_1", "call_" + "z" * 26, new_call_id(5)])
+@pytest.mark.parametrize("call_id", ["", "call_1", "call_" + "z" * 26, earliest_call_id(5)])
 def test_an_id_that_tells_no_possible_time_has_no_month(call_id: str) -> None:
     assert month_of_call(call_id) == NO_MONTH
 
