@@ -153,8 +153,7 @@ async def call_life(services: Services, call_id: str, access: Access) -> CallLif
         found = dict(refused_view(refused[0])) if refused else {}
     if not found or not access.sees(found["team"]):
         return None
-    sees = sight(services.rulebook(), access)
-    return CallLifeView(**{**found, "entries": [seen(entry, sees) for entry in entries]})
+    return CallLifeView(**{**found, "entries": entries})
 
 
 async def _recent_rows(
@@ -239,9 +238,13 @@ class Calls:
 
     async def show(self, request: web.Request) -> web.Response:
         """Show the whole life of a call."""
-        call_id = request.match_info["id"]
-        found = await call_life(self._services, call_id, access_of(request))
+        call_id, access = request.match_info["id"], access_of(request)
+        found = await call_life(self._services, call_id, access)
         if found is None:
             # Another team's call is not even said to exist.
             raise Refused(404, "not_found", f"there is no record of call {call_id}")
-        return reply(found)
+        if found.entries is None:
+            return reply(found)
+        sees = sight(self._services.rulebook(), access)
+        entries = [seen(entry, sees) for entry in found.entries]
+        return reply(found.model_copy(update={"entries": entries}))

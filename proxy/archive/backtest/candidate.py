@@ -208,16 +208,9 @@ class Candidate:
         before = past.charged.nano_usd
         past.charged.take(entry, past.units)
         self._hold_back(past, before)
-        held = past.held
-        if held is not None:
-            amounts = past.charged.amounts
-            charged = [
-                check.held if entry.kind == Operation.EXPIRE else amounts.get(check.unit, 0)
-                for check in held.holds
-            ]
-            if entry.kind == Operation.GIVE_UP:
-                charged = held.charged
-            self._balances.charge(held, charged, entry.at_ms)
+        if past.held is not None:
+            charged = _charged(past.held, past.charged.amounts, entry.kind)
+            self._balances.charge(past.held, charged, entry.at_ms)
         self._calls.ended(entry.call_id, entry.kind)
 
     def _hold_back(self, past: _Past, before: int) -> None:
@@ -267,6 +260,21 @@ class Candidate:
             line = found.line(_refused_by(entry), said.team or "")
             line.newly_admitted += 1
             line.admitted_nano_usd += quoted
+
+
+def _charged(held: HeldCall, amounts: dict[str, int], operation: str) -> list[int]:
+    """Return what a call is charged of each budget after an operation."""
+    if operation == Operation.RELEASE:
+        return [0] * len(held.holds)
+    if operation == Operation.EXPIRE:
+        return [check.held for check in held.holds]
+    if operation == Operation.GIVE_UP:
+        return held.charged
+    # A unit of which nothing says what it came to stays as it is charged, or was held.
+    return [
+        amounts.get(check.unit, check.held if held.pending else before)
+        for check, before in zip(held.holds, held.charged, strict=True)
+    ]
 
 
 def _barred(barred: Barred) -> tuple[str, Cause]:

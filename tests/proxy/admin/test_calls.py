@@ -200,6 +200,22 @@ async def test_another_teams_calls_do_not_exist(plane: Plane, archived: bool) ->
         assert (status, body["error"]["code"]) == (404, "not_found")
 
 
+@pytest.mark.parametrize("archived", [False, True])
+async def test_a_life_does_not_tell_how_the_budget_of_all_teams_stands(
+    plane: Plane, archived: bool
+) -> None:
+    await plane.call("call_red", "red")
+    if archived:
+        await plane.archive()
+
+    _, whole = await plane.ask(f"{CALLS}/call_red")
+    _, seen = await plane.ask(f"{CALLS}/call_red", token="red-watcher")
+
+    assert [len(entry["movements"]) for entry in whole["entries"]] == [1, 1]
+    assert [entry["movements"] + entry["checks"] for entry in seen["entries"]] == [[], []]
+    assert seen["charges"] == whole["charges"]
+
+
 @pytest.mark.parametrize("name", ["call_nobody", "x" * 300, "%00", "%0A", "<b>", "é%FF"])
 async def test_an_unknown_call_is_not_found(plane: Plane, name: str) -> None:
     status, body = await plane.ask(f"{CALLS}/{name}")

@@ -88,7 +88,13 @@ def test_an_emptied_ledger_is_rebuilt(configuration: Configuration, capsys: Outp
     assert done["without_keys"]
     assert said(capsys, "budgets") == before
     assert not said(capsys, "ledger", "compare")["differs"]
-    assert said(capsys, "calls", "show", "call_open")["state"] == "reserved"
+
+    async def work(access: LedgerAccess) -> None:
+        record = await access.ledger.find("call_open")
+        assert record is not None
+        assert record.state == "reserved"
+
+    with_ledger(configuration, work)
 
 
 def test_a_rebuild_is_journalled_with_who_did_it(
