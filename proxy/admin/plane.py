@@ -31,6 +31,8 @@ from proxy.admin.wallets import Wallets
 
 # Answers here are small; whoever still waits for one when the proxy ends has asked in vain.
 SHUTDOWN_S: Final = 1.0
+# Longer addresses are refused before anybody can answer in our form; texts in a query end far below.
+LINE_BYTES_MAX: Final = 64 * 1024
 
 
 class AdminPlane:
@@ -56,7 +58,11 @@ class AdminPlane:
     async def listen(self, host: str, port: int) -> int:
         """Open the port and return it. Raises `OSError` when it cannot be had."""
         self._runner = web.AppRunner(
-            self.application, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_S
+            self.application,
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=SHUTDOWN_S,
+            max_line_size=LINE_BYTES_MAX,
         )
         await self._runner.setup()
         await web.TCPSite(self._runner, host, port).start()

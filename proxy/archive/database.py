@@ -31,9 +31,8 @@ SQLITE_SETTINGS: Final = (
     # A power failure may undo the last commits, and never tears one. What they held is still in the
     # journal in Redis, for as long as `archive.keep`.
     "synchronous=NORMAL",
-    # 32 MiB of pages, and 256 MiB of the file mapped: enough for the indexes of a year.
+    # 32 MiB of pages. The file is not mapped: its pages would count as memory of the process.
     "cache_size=-32768",
-    "mmap_size=268435456",
     # After a long read the log is cut back to that.
     "journal_size_limit=67108864",
 )

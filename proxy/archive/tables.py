@@ -29,6 +29,8 @@ from sqlalchemy import (
 )
 
 metadata: Final = MetaData()
+#: Compared byte by byte, so that what begins with a text is found by the key, whatever the server's language.
+BYTEWISE: Final = Text().with_variant(Text(collation="C"), "postgresql")
 
 #: The head of each organisation's chain; the writer moves it with every batch.
 organizations: Final = Table(
@@ -182,7 +184,7 @@ counters: Final = Table(
     metadata,
     Column("organization_id", Integer, nullable=False),
     # As in the ledger: budget, unit, subject and window (`policies.ledger.keys.counter_name`).
-    Column("counter", Text, nullable=False),
+    Column("counter", BYTEWISE, nullable=False),
     Column("unit", Text, nullable=False),
     Column("spent", BigInteger, nullable=False),
     Column("reserved", BigInteger, nullable=False),
@@ -200,7 +202,7 @@ counter_hours: Final = Table(
     "counter_hours",
     metadata,
     Column("organization_id", Integer, nullable=False),
-    Column("counter", Text, nullable=False),
+    Column("counter", BYTEWISE, nullable=False),
     Column("hour", Integer, nullable=False),
     Column("spent", BigInteger, nullable=False),
     Column("refused", BigInteger, nullable=False),
@@ -213,7 +215,7 @@ counter_spenders: Final = Table(
     "counter_spenders",
     metadata,
     Column("organization_id", Integer, nullable=False),
-    Column("counter", Text, nullable=False),
+    Column("counter", BYTEWISE, nullable=False),
     Column("team", Text, nullable=False),
     Column("user", Text, nullable=False),
     Column("key_id", Text, nullable=False),

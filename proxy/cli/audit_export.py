@@ -138,16 +138,15 @@ def _export(configuration: Configuration, question: Question, output: str, *, re
 
 
 def read_in_small_pieces(database: Database) -> None:
-    """Keep SQLite's file out of our memory: it is read once, from the first row to the last."""
+    """Keep little of SQLite's file in memory: it is read once, from the first row to the last."""
     from sqlalchemy import event
 
-    def unmapped(connection: Any, _: object) -> None:  # noqa: ANN401 - The driver's own.
-        connection.execute("PRAGMA mmap_size=0")
+    def small(connection: Any, _: object) -> None:  # noqa: ANN401 - The driver's own.
         connection.execute("PRAGMA cache_size=-4096")
 
     if database.dialect == "sqlite":
         database.engine.dispose()
-        event.listen(database.engine, "connect", unmapped)
+        event.listen(database.engine, "connect", small)
 
 
 def _to_stdout(database: Database, organization: str, question: Question, now_ms: int) -> Mark:

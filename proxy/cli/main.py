@@ -25,11 +25,14 @@ COMMANDS: Final = {
     "check": ("proxy.cli.check", "Validate configuration and policies."),
     "keys": ("proxy.cli.keys", "Create, list, rotate and revoke keys."),
     "budgets": ("proxy.cli.budgets", "Show what is spent and what is left, and grant more."),
-    "calls": ("proxy.cli.calls", "List calls, and show the life of one."),
+    "calls": ("proxy.cli.calls", "List calls, newest first."),
     "receipts": ("proxy.cli.receipts", "Show and fetch what providers billed."),
     "audit": ("proxy.cli.audit", "Read, export and verify the journal."),
-    "ledger": ("proxy.cli.ledger", "Compare the ledger with the archive, and rebuild it."),
-    "backtest": ("proxy.cli.backtest", "Show what other policies would have done to past calls."),
+    "ledger": (
+        "proxy.cli.ledger",
+        "Compare the ledger with the archive, and give it back what it lost.",
+    ),
+    "backtest": ("proxy.cli.backtest", "Decide archived calls again, under another policy."),
     "simulate-provider": ("proxy.cli.simulate_provider", "Run the simulated provider alone."),
 }
 

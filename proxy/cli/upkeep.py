@@ -24,6 +24,9 @@ from proxy.archive.watch import ArchiveWatch
 from proxy.archive.work import ArchiveWork
 from proxy.cli.alert_sources import AlertSources
 from proxy.cli.ledger_access import LedgerAccess
+from proxy.cli.operator import operator
+from proxy.cli.settings_entry import KIND as SETTINGS_LOADED
+from proxy.cli.settings_entry import settings_entry
 from proxy.providers.connection import Upstream
 from proxy.receipts.schedule import Schedule
 from proxy.settings import Settings
@@ -149,8 +152,12 @@ class Upkeep:
 
     async def _keep_numbers(self) -> None:
         """Tell Prometheus how budgets stand, and how long the journal is, whoever archives it."""
+        noted = False
         while True:
             try:
+                if not noted:
+                    await self._note_settings()
+                    noted = True
                 standings = await self._standings()
                 self._metrics.budgets.see(standings, self._access.clock.now_ms())
                 waiting = await self._queue.waiting()
@@ -159,6 +166,13 @@ class Upkeep:
                 # The numbers stay as they were; that the ledger is away has a number of its own.
                 pass
             await asyncio.sleep(self._settings.alerts.every_ms / 1000)
+
+    async def _note_settings(self) -> None:
+        """Journal under which configuration calls are decided from now on, unless it is known."""
+        version, data = settings_entry(self._settings, operator())
+        await self._access.ledger.journal_once(
+            "settings", "version", version, kind=SETTINGS_LOADED, data=data
+        )
 
     # What it is made from…
 

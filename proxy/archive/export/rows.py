@@ -16,8 +16,9 @@ from sqlalchemy import ColumnElement, Row, select
 
 from proxy.archive import call_rows, entry_rows
 from proxy.archive.chain import ChainedEntry
+from proxy.archive.contents import name_of
 from proxy.archive.database import ArchiveUnavailable, Database
-from proxy.archive.filters import CallFilter
+from proxy.archive.filters import CallFilter, kept_names
 from proxy.archive.lines import CallLine
 from proxy.archive.pieces import Checkpoint, PublicKey, StoredEntry, well_formed
 from proxy.archive.scan import Span
@@ -203,17 +204,21 @@ def _conditions(wanted: CallFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = [
         calls.c[name] == value
         for name in ("team", "user", "key_id", "provider", "state")
-        if (value := getattr(wanted, name)) is not None
+        if (value := _kept(getattr(wanted, name))) is not None
     ]
     if wanted.teams is not None:
-        conditions.append(calls.c.team.in_(sorted(wanted.teams)))
+        conditions.append(calls.c.team.in_(sorted(kept_names(wanted.teams))))
     if wanted.model is not None and "*" not in wanted.model:
-        conditions.append(calls.c.model == wanted.model)
+        conditions.append(calls.c.model == _kept(wanted.model))
     if wanted.since_ms is not None:
         conditions.append(calls.c.at_ms >= wanted.since_ms)
     if wanted.until_ms is not None:
         conditions.append(calls.c.at_ms < wanted.until_ms)
     return conditions
+
+
+def _kept(name: str | None) -> str | None:
+    return None if name is None else name_of(name)
 
 
 def _model_fits(model: str | None) -> Callable[[str], bool]:

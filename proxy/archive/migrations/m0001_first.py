@@ -44,6 +44,12 @@ def _text(name: str, *, nullable: bool = False) -> sa.Column[str]:
     return sa.Column(name, sa.Text, nullable=nullable)
 
 
+def _bytewise(name: str) -> sa.Column[str]:
+    # What begins with a text is found by the key, whatever language the server compares in.
+    kind = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+    return sa.Column(name, kind, nullable=False)
+
+
 def _bytes(name: str) -> sa.Column[bytes]:
     return sa.Column(name, sa.LargeBinary, nullable=False)
 
@@ -173,7 +179,7 @@ def _counters() -> None:
     op.create_table(
         "counters",
         _number("organization_id"),
-        _text("counter"),
+        _bytewise("counter"),
         _text("unit"),
         _whole("spent"),
         _whole("reserved"),
@@ -187,7 +193,7 @@ def _counters() -> None:
     op.create_table(
         "counter_hours",
         _number("organization_id"),
-        _text("counter"),
+        _bytewise("counter"),
         _number("hour"),
         _whole("spent"),
         _whole("refused"),
@@ -197,7 +203,7 @@ def _counters() -> None:
     op.create_table(
         "counter_spenders",
         _number("organization_id"),
-        _text("counter"),
+        _bytewise("counter"),
         _text("team"),
         _text("user"),
         _text("key_id"),

@@ -144,5 +144,4 @@ def test_the_file_of_the_archive_is_not_held_in_memory(archived: Configuration) 
         read_in_small_pieces(database)
 
         with database.read() as connection:
-            assert connection.exec_driver_sql("PRAGMA mmap_size").scalar() == 0
             assert connection.exec_driver_sql("PRAGMA cache_size").scalar() == -4_096

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,5 +105,8 @@ async def test_the_journal_is_archived_and_says_what_was_told(world: World) -> N
         return [row["state"] for row in found["items"]] == ["refused", *["settled"] * 3]
 
     await until(is_archived)
-    rows = await asyncio.to_thread(world.bursar.command, "audit", "verify")
-    assert rows
+    with closing(sqlite3.connect(world.bursar.folder / "var" / "archive.sqlite")) as archive:
+        found = archive.execute("SELECT data FROM entries WHERE kind = 'settings_loaded'")
+        ((data,),) = found.fetchall()
+    assert json.loads(data)["document"]["providers"]["sim"]["keys"] == ["api_key"]
+    assert await asyncio.to_thread(world.bursar.command, "audit", "verify")

@@ -117,6 +117,17 @@ def test_calls_are_chosen_by_who_and_what_and_when(database: Database) -> None:
     assert found(database, teams=frozenset()) == []
 
 
+def test_names_that_are_kept_cut_are_found_by_the_whole_of_them(database: Database) -> None:
+    made, team, model = Lives(), "t" * 300, "m" * 300
+    wanted = made.call(team=team, model=model)
+    made.call(team="t" * 299, model="m" * 299)
+    archive_entries(database, ORGANIZATION, made.entries)
+
+    assert found(database, team=team) == [wanted]
+    assert found(database, model=model) == [wanted]
+    assert found(database, teams=frozenset({team})) == [wanted]
+
+
 def test_a_batch_in_which_nothing_fits_says_how_far_it_looked(database: Database) -> None:
     archive_entries(database, ORGANIZATION, lives(6).entries)
     wanted = CallFilter(teams=None, model="no*")
