@@ -221,6 +221,7 @@ async def test_a_key_is_made_and_its_secret_shown_once(world: World, visit: Visi
         await page.click("button:has-text('Make the key')")
         secret = await page.locator("#secret").text_content()
         await page.click("a:has-text('to the key')")
+        await page.locator("#secret").wait_for(state="detached")
 
         assert secret is not None
         assert secret.startswith("bsr_")
@@ -237,7 +238,7 @@ async def test_the_chain_is_verified_on_the_page(world: World, story: Story, vis
         await visitor.sign_in(wanted="/audit")
         await visitor.page.click("button:has-text('Verify the chain')")
 
-        assert await visitor.page.locator("[role=status]:has-text('The chain is whole.')").count()
+        await visitor.page.locator("[role=status]:has-text('The chain is whole.')").wait_for()
         assert visitor.faults == []
 
 

@@ -109,6 +109,10 @@ class InForce:
         overrun = counter.overrun if entry.forced else move.overrun
         if (counter.spent, counter.reserved, counter.overrun) == (move.spent, reserved, overrun):
             return counter, True
+        if check.kind == REPORTED:
+            # A ledger that was lost is not given a provider's own windows again: they are asked for.
+            counter.spent, counter.reserved, counter.overrun = move.spent, reserved, overrun
+            return counter, True
         if entry.at_ms < self._report_from_ms or (is_new and not self._from_the_beginning):
             _take_over(counter, check, move.spent, reserved, move.overrun, entry.at_ms)
             return counter, True
