@@ -14,6 +14,8 @@ from proxy.alerts.alert import Alert, Topic
 
 #: Marks of windows that never end outlive whoever reads them.
 FOREVER_MS = 10 * 365 * 86_400_000
+#: A budget that refuses counts as exhausted from so much on.
+NEARLY_PERCENT = 90
 _WHOLE = 100
 
 
@@ -80,7 +82,9 @@ def budget_alerts(
             # Several at once are one piece of news: the highest of them.
             found.append(_threshold(standing, budget, max(passed), now_ms))
         calls = refused.get((standing.budget, standing.subject), 0)
-        if calls or standing.spent >= standing.limit:
+        # A single call that was too large is no news while the rest of the budget is there.
+        nearly = standing.spent * _WHOLE >= standing.limit * NEARLY_PERCENT
+        if (calls and nearly) or standing.spent >= standing.limit:
             found.append(_exhausted(standing, budget, calls, now_ms))
     return found
 

@@ -60,6 +60,13 @@ ACTS: Final = {
     "ledger_rebuilt": "Ledger rebuilt",
     "signing_key_rotated": "Signing key rotated",
     ALERT: "Alert",
+    "alert_ended": "Alert over",
+    "alert_undelivered": "Alert not delivered",
+    "price_changed": "Price changed",
+    "drift": "Price list off",
+    "wallet_opened": "Quota open",
+    "wallet_closed": "Quota closed",
+    "wallet_status": "Account's state",
 }
 _SHOWN_MAX: Final = 20_000
 # What an act is about, in the order in which it is said.
@@ -69,6 +76,10 @@ _TOLD: Final = (
     "grant",
     "budget",
     "subject",
+    "provider",
+    "model",
+    "quota",
+    "status",
     "team",
     "user",
     "reason",

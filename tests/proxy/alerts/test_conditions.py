@@ -114,6 +114,13 @@ def test_a_budget_that_is_exhausted_says_so(
     assert "resets at" in found[0].text
 
 
+def test_a_call_that_was_too_large_does_not_make_a_budget_exhausted() -> None:
+    budget = replace(BUDGET, warn_at_percent=())
+
+    assert alerts_of(replace(STANDING, spent=90 * USD - 1), budget, refused=5) == []
+    assert len(alerts_of(replace(STANDING, spent=90 * USD), budget, refused=5)) == 1
+
+
 def test_a_budget_that_no_policy_names_any_more_is_not_told_of() -> None:
     assert budget_alerts([replace(STANDING, spent=200 * USD)], {}, {}, NOW_MS) == []
 

@@ -138,11 +138,11 @@ async def test_a_budget_of_the_policies_passes_its_threshold(world: World) -> No
 
 
 async def test_a_budget_that_refuses_is_known_by_its_counter(world: World) -> None:
-    world.spent = 40 * USD
+    world.spent = 95 * USD
     at = place(BUDGET, "", world.ledger.now_ms())
     world.refused = {at.counter: 3}
 
-    (alert,) = await world.sources().of_budgets()
+    _, alert = await world.sources().of_budgets()
 
     assert (alert.topic, alert.facts["refused_calls"]) == (Topic.BUDGET_EXHAUSTED, 3)
     assert world.asked == [([at.counter], at.start_ms)]
