@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
-from typing import Annotated, Final
+from typing import Annotated, Final, Protocol
 
 from aiohttp import web
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
@@ -36,6 +36,7 @@ from proxy.archive.database import ArchiveUnavailable
 from proxy.archive.filters import CALL_STATES, CallFilter
 from proxy.archive.lines import CallLine
 from proxy.archive.lines import Page as ArchivePage
+from proxy.archive.reader import ArchiveReader
 
 _LIST: Final = "calls"
 
@@ -92,13 +93,27 @@ class CallsQuery(Query):
 # --- What is asked, whoever asks it ---
 
 
+class Places(Protocol):
+    """Where calls are found."""
+
+    @property
+    def ledger(self) -> Ledger:
+        """Has those of the last days."""
+        ...
+
+    @property
+    def archive(self) -> ArchiveReader:
+        """Has all but those of the last moment."""
+        ...
+
+
 async def calls_page(
-    services: Services, wanted: CallFilter, *, before: int | None, count_max: int
+    places: Places, wanted: CallFilter, *, before: int | None, count_max: int
 ) -> ArchivePage[CallRow]:
     """Return calls, newest first: those that the archive has not yet, and behind them its own.
 
     Args:
-        services: ledger and archive.
+        places: ledger and archive.
         wanted: which calls; whose may be seen is part of it.
         before: where the page begins: the `next` of the one before.
         count_max: how many at most.
@@ -108,22 +123,22 @@ async def calls_page(
         ArchiveUnavailable: the archive did not answer.
         BadFilter: the page cannot be.
     """
-    late = await recent(services.ledger, services.archive)
-    rows = await _recent_rows(services.ledger, wanted, late.newest(before), count_max)
+    late = await recent(places.ledger, places.archive)
+    rows = await _recent_rows(places.ledger, wanted, late.newest(before), count_max)
     if len(rows) >= count_max:
         return ArchivePage(items=tuple(row for _, row in rows), next=rows[-1][0])
-    page = await services.archive.calls(
+    page = await places.archive.calls(
         wanted, before=late.archive_before(before), count_max=count_max - len(rows)
     )
     moved = {each.entry.call_id for each in late.entries}
     archived = await asyncio.gather(
-        *(_fresh_row(services.ledger, line, moved) for line in page.items)
+        *(_fresh_row(places.ledger, line, moved) for line in page.items)
     )
     kept = [row for row in archived if wanted.state in (None, row.state)]
     return ArchivePage(items=(*(row for _, row in rows), *kept), next=page.next)
 
 
-async def call_life(services: Services, call_id: str, access: Access) -> CallLifeView | None:
+async def call_life(places: Places, call_id: str, access: Access) -> CallLifeView | None:
     """Return the whole life of a call; None: there is none, or not of a team that they see.
 
     What the ledger still knows is shown without the archive too, then without its entries.
@@ -132,10 +147,10 @@ async def call_life(services: Services, call_id: str, access: Access) -> CallLif
         LedgerUnavailable: the ledger did not answer.
         ArchiveUnavailable: the ledger has forgotten the call, and the archive did not answer.
     """
-    record = await services.ledger.find(call_id)
+    record = await places.ledger.find(call_id)
     try:
-        late = (await recent(services.ledger, services.archive)).of_call(call_id)
-        life = await services.archive.call(call_id, teams=access.seen_teams)
+        late = (await recent(places.ledger, places.archive)).of_call(call_id)
+        life = await places.archive.call(call_id, teams=access.seen_teams)
     except ArchiveUnavailable:
         if record is None:
             raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import click
 
@@ -14,7 +14,6 @@ from proxy.admin.access import Access
 from proxy.admin.calls import call_life
 from proxy.admin.journal_schemas import CallLifeView, EntryRow
 from proxy.admin.schemas import Amount, CallView, ChargeRow
-from proxy.admin.services import Services
 from proxy.cli.archive_access import Readers, with_readers
 from proxy.cli.configuration import config_option, configured, json_option
 from proxy.cli.ledger_access import LedgerAccess
@@ -53,9 +52,7 @@ def show(*, call_id: str, config: Path | None, as_json: bool) -> None:
     """Show who called, what was quoted, what each budget was charged, and every entry about it."""
 
     async def work(readers: Readers) -> tuple[CallLifeView, _Waiting] | None:
-        # It asks ledger and archive alone.
-        services = cast("Services", readers)
-        call = await call_life(services, call_id, _EVERYTHING)
+        call = await call_life(readers, call_id, _EVERYTHING)
         return None if call is None else (call, await _waiting(readers.access, call))
 
     found = with_readers(configured(config), work, can_do_without=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 import click
 from rich.text import Text
@@ -13,7 +13,6 @@ from rich.text import Text
 from policies.units import USD, amount_text
 from proxy.admin.calls import calls_page
 from proxy.admin.schemas import CallRow
-from proxy.admin.services import Services
 from proxy.archive.filters import CALL_STATES, PAGE_MAX, BadFilter, CallFilter
 from proxy.archive.lines import Page
 from proxy.cli.archive_access import Readers, with_readers
@@ -80,11 +79,8 @@ def command(
         raise click.UsageError(f"--{_option(error.field)}: {error.text}") from error
 
     async def work(readers: Readers) -> Sequence[CallRow]:
-        # It asks ledger and archive alone.
-        services = cast("Services", readers)
-
         async def ask(before: int | None, count_max: int) -> Page[CallRow]:
-            return await calls_page(services, wanted, before=before, count_max=count_max)
+            return await calls_page(readers, wanted, before=before, count_max=count_max)
 
         if follow:
             await _follow(ask, min(limit, FOLLOWED), as_json=as_json)
