@@ -18,6 +18,7 @@ from proxy.archive.export.question import Format, Question
 from proxy.archive.export.stream import chunks
 from proxy.archive.filters import CallFilter
 from proxy.archive_settings import ArchiveSettings
+from proxy.cli.audit_export import read_in_small_pieces
 
 
 def main() -> None:
@@ -28,6 +29,7 @@ def main() -> None:
     parser.add_argument("--format", type=Format, default=Format.CSV)
     arguments = parser.parse_args()
     database = open_database(ArchiveSettings(url=arguments.url), arguments.folder)
+    read_in_small_pieces(database)
     question = Question(format=arguments.format, calls=CallFilter(teams=None))
     begin, written, rows = time.perf_counter(), 0, 0
     for chunk in chunks(database, ORGANIZATION, question, exported_ms=END_MS + 1):

@@ -13,11 +13,9 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]  # The wheel ships 
 from proxy.archive.export.columns import Column, Kind, Value
 from proxy.archive.lines import CallLine
 
-# Arrow's own pool keeps what it once had; the system's gives it back between groups.
-pa.set_memory_pool(pa.system_memory_pool())
-
-#: Rows in a group: enough to compress well, and a few MB of memory while it fills.
-GROUP_ROWS: Final = 8_192
+#: Rows in a group: enough to compress well, and a few MB of memory while it fills. Of each group the
+#: writer keeps a description until the end, so that smaller ones would take more memory, not less.
+GROUP_ROWS: Final = 20_000
 #: Nano-dollars as exact dollars: 9 digits behind the point, 29 before it.
 _DOLLARS: Final = pa.decimal128(38, 9)
 _TYPES: Final[dict[Kind, pa.DataType]] = {
@@ -40,7 +38,11 @@ class ParquetRows:
         )
         self._schema = schema
         self._sink = _Sink()
-        self._writer = pq.ParquetWriter(self._sink, schema, compression="zstd")
+        # The least and the greatest of texts say little, and are kept for every group.
+        counted = [column.name for column in columns if column.kind is not Kind.TEXT]
+        self._writer = pq.ParquetWriter(
+            self._sink, schema, compression="zstd", write_statistics=counted
+        )
         self._waiting: list[pa.RecordBatch] = []
         self._waiting_rows = 0
 
@@ -74,6 +76,8 @@ class ParquetRows:
             table = pa.Table.from_batches(self._waiting, schema=self._schema)
             self._writer.write_table(table, row_group_size=self._waiting_rows)
         self._waiting, self._waiting_rows = [], 0
+        # Arrow's pool would keep what it once had.
+        pa.default_memory_pool().release_unused()
 
 
 def _value(kind: Kind, value: Value) -> Any:  # noqa: ANN401 - What Arrow takes for the column's type.
